@@ -1,0 +1,61 @@
+//! Every bound of the house with its reason. Units come last in the names.
+
+use std::time::Duration;
+
+/// The longest path Linux opens, and longer than Windows names in practice.
+pub const FILE_PATH_BYTES_MAX: usize = 4096;
+/// Longer than any mail address; short enough to be a row's key.
+pub const USERNAME_BYTES_MAX: usize = 254;
+/// A host name has at most 253 bytes.
+pub const DEVICE_NAME_BYTES_MAX: usize = 254;
+/// Short passwords are guessed; see also [`PASSWORD_BYTES_MAX`].
+pub const PASSWORD_CHARS_MIN: usize = 8;
+/// A passphrase of any length people type, without feeding argon2 megabytes.
+pub const PASSWORD_BYTES_MAX: usize = 1024;
+/// A form or JSON body of a sign-in: three values of at most a few kilobytes, percent-encoded.
+pub const FORM_BODY_BYTES_MAX: usize = 16 * 1024;
+/// One part's headers in a multipart body; browsers and curl send less than 1 KiB besides a file name of 4 KiB.
+pub const PART_HEADERS_BYTES_MAX: usize = 16 * 1024;
+/// A `file-hash` part: 64 digits and some white space.
+pub const HASH_PART_BYTES_MAX: usize = 256;
+/// What lies before the first and behind the last boundary of a multipart body.
+pub const MULTIPART_PADDING_BYTES_MAX: usize = 64 * 1024;
+/// The longest boundary RFC 2046 allows.
+pub const BOUNDARY_BYTES_MAX: usize = 70;
+
+/// Bytes of all uploads together that were read from sockets and not yet worked on.
+pub const BODY_BYTES_WAITING_MAX: usize = 24 * 1024 * 1024;
+/// The same for one upload, so that one fast sender does not starve the rest.
+pub const BODY_BYTES_WAITING_EACH_MAX: usize = 4 * 1024 * 1024;
+/// Bytes are gathered to pieces of this size before they cross to a thread: HTTP/2 bodies arrive in 16 KiB.
+pub const BODY_PIECE_BYTES: usize = 512 * 1024;
+/// Pieces of a download that wait for a slow socket.
+pub const DOWNLOAD_PIECES_WAITING_MAX: usize = 2;
+/// Pieces of a JSON listing that wait for a slow socket, 64 KiB each.
+pub const LISTING_PIECES_WAITING_MAX: usize = 4;
+/// Threads for uploads, downloads and listings together; each holds at most a few chunks.
+pub const WORK_THREADS_MAX: usize = 64;
+/// A body that sends nothing for so long is given up.
+pub const BODY_IDLE: Duration = Duration::from_secs(60);
+/// A client gets so long for its request line and headers.
+pub const HEADERS_READ: Duration = Duration::from_secs(20);
+/// Open connections over all listeners; well below the usual limit of descriptors.
+pub const CONNECTIONS_MAX: usize = 4096;
+/// Header fields of one request.
+pub const HEADERS_MAX: usize = 64;
+/// Bytes of one request's head over HTTP/1.1; a path of 4 KiB percent-encoded is 12 KiB.
+pub const HEAD_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of one request's head over HTTP/2.
+pub const HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
+/// Requests at once on one HTTP/2 connection.
+pub const STREAMS_MAX: u32 = 64;
+/// How long a stop waits for requests under way.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
+
+/// argon2 runs at once; each takes 19 MiB and a core.
+pub const PASSWORD_RUNS_MAX: usize = 2;
+/// Sign-ins that wait for a run; more are told to come back.
+pub const PASSWORD_RUNS_WAITING_MAX: usize = 16;
+
+/// Files a page of a scan brings at once.
+pub const SCAN_ROWS: usize = 1024;

@@ -1,0 +1,90 @@
+//! What a service could not do, in the service's own words. Knows no status and no header.
+
+use crate::chunk::ChunkError;
+use crate::model::{Invalid, Sha256, VersionId};
+use crate::store;
+
+/// A thing that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Thing {
+    /// A file.
+    File,
+    /// A version of a file.
+    Version,
+    /// A device.
+    Device,
+}
+
+/// Why a service could not do what it was asked. Nothing has changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A value cannot be what it is given as.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// There is no such thing in this account.
+    #[error("there is no such {}", match .0 { Thing::File => "file", Thing::Version => "version", Thing::Device => "device" })]
+    NotFound(Thing),
+    /// The name is taken.
+    #[error("an account of that name exists already")]
+    AccountExists,
+    /// Name and password do not belong together, or there is no such name: not told apart.
+    #[error("the name or the password is wrong")]
+    BadCredentials,
+    /// The session does not exist, or it ended.
+    #[error("the session is not valid; sign in again")]
+    NoSession,
+    /// The content is not what its hash promised.
+    #[error("the content has SHA-256 {actual}, not {declared} as declared")]
+    HashMismatch {
+        /// What the client said.
+        declared: Sha256,
+        /// What arrived.
+        actual: Sha256,
+    },
+    /// The content is not as long as promised.
+    #[error("the content has {actual} bytes, not {declared} as declared")]
+    SizeMismatch {
+        /// What the client said.
+        declared: u64,
+        /// What arrived, or the length at which it was refused.
+        actual: u64,
+    },
+    /// The disk is full.
+    #[error("there is no space left for new data")]
+    NoSpace,
+    /// Too many wait already.
+    #[error("too many sign-ins are waiting; try again in a moment")]
+    Busy,
+    /// The storage refused.
+    #[error("the storage is not available right now; try again")]
+    Unavailable,
+    /// What is stored is not what was stored.
+    #[error("version {version} is damaged on the server's disk")]
+    Damaged {
+        /// The version.
+        version: VersionId,
+        /// What was found.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A failure that people outside can do nothing about.
+    #[error("an internal failure")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::NoSpace => Self::NoSpace,
+            store::Error::SessionEnded => Self::NoSession,
+            store::Error::Exists => Self::AccountExists,
+            store::Error::Refused(_) | store::Error::Closed => Self::Unavailable,
+            other => Self::Internal(Box::new(other)),
+        }
+    }
+}
+
+impl From<ChunkError> for Error {
+    fn from(error: ChunkError) -> Self {
+        Self::Internal(Box::new(error))
+    }
+}

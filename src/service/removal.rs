@@ -1,0 +1,33 @@
+//! Removing versions and files: a record with time, author and the end of its hold. No byte is freed by it.
+
+use super::Services;
+use super::error::{Error, Thing};
+use super::session::Session;
+use crate::model::{FileId, VersionId};
+use crate::store::{self, Operation, RemovalRow, Target};
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+impl Services {
+    /// Removes all versions of a file.
+    pub fn remove_file(&self, session: &Session, file: FileId) -> Result<(), Error> {
+        self.remove(session, Target::File(file.0), Thing::File)
+    }
+
+    /// Removes one version.
+    pub fn remove_version(&self, session: &Session, version: VersionId) -> Result<(), Error> {
+        self.remove(session, Target::Version(version.0), Thing::Version)
+    }
+
+    fn remove(&self, session: &Session, target: Target, thing: Thing) -> Result<(), Error> {
+        let now = self.inner.clock.now().0;
+        let hold_until = now.saturating_add(i64::from(self.inner.policy.hold_days) * DAY_MS);
+        let removal = RemovalRow { at: now, by: session.device.as_str().to_owned(), hold_until };
+        let operation = Operation::Remove { session: session.hash, account: session.account, target, removal };
+        match self.inner.store.commit(operation) {
+            Ok(_) => Ok(()),
+            Err(store::Error::Missing) => Err(Error::NotFound(thing)),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! An upload: bytes in, a version out. Nothing is visible before [`Intake::finish`] returns, and dropping it leaves nothing.
+
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use bytes::Bytes;
+
+use super::content::{Builder, Tree};
+use super::error::Error;
+use super::secrets::random;
+use super::session::Session;
+use super::{Inner, Services};
+use crate::chunk::compress::Compressor;
+use crate::chunk::cut::{CutSizes, Cutter};
+use crate::chunk::id::{ContentHash, ContentHasher, hash_token};
+use crate::chunk::seal::seal_small;
+use crate::model::{AccountId, File, FilePath, Sha256, StorageName, Timestamp};
+use crate::store::{Done, Draft, Operation, Root, VersionRow};
+
+/// From so many bytes on the SHA-256 runs on a thread of its own: it costs as much as all the rest.
+const PARALLEL_FROM_BYTES: u64 = 1 << 20;
+/// Pieces on their way to that thread; each is a part of the request's body.
+const PIECES_AHEAD: usize = 2;
+/// What the sealed sums of a version are bound to besides its storage name.
+pub(super) const SUMS_CONTEXT: &str = "version sums";
+
+/// What a client says of an upload.
+#[derive(Debug)]
+pub struct UploadRequest {
+    /// The file's name on the session's device.
+    pub path: FilePath,
+    /// How many bytes will come, if the client knows.
+    pub size: Option<u64>,
+    /// When the file was changed, by the device's word.
+    pub mtime: Option<Timestamp>,
+    /// Unix permission bits.
+    pub mode: Option<u32>,
+}
+
+/// An upload in progress.
+pub struct Intake {
+    inner: Arc<Inner>,
+    session: Session,
+    request: UploadRequest,
+    draft: Draft,
+    cutter: Cutter,
+    compressor: Compressor,
+    tree: Tree,
+    hashing: Hashing,
+    size: u64,
+}
+
+impl Services {
+    /// Begins an upload on behalf of a session's device.
+    pub fn upload(&self, session: &Session, request: UploadRequest) -> Result<Intake, Error> {
+        let [min, average, max] = self.inner.store.chunk_bytes().map(|bytes| bytes as usize);
+        Ok(Intake {
+            inner: Arc::clone(&self.inner),
+            session: session.clone(),
+            request,
+            draft: self.inner.store.draft(),
+            cutter: Cutter::new(CutSizes::new(min, average, max)?, session.keys.cutter_seed()),
+            compressor: Compressor::new()?,
+            tree: Tree::default(),
+            hashing: Hashing::Here(Box::default()),
+            size: 0,
+        })
+    }
+}
+
+impl Intake {
+    /// Takes the next bytes.
+    pub fn push(&mut self, bytes: Bytes) -> Result<(), Error> {
+        self.size += bytes.len() as u64;
+        if let Some(declared) = self.request.size.filter(|declared| self.size > *declared) {
+            return Err(Error::SizeMismatch { declared, actual: self.size });
+        }
+        self.hashing.update(&bytes, self.size)?;
+        let (cutter, mut builder) = self.parts();
+        cutter.push(&bytes, |chunk| builder.chunk(chunk))
+    }
+
+    /// Ends the upload: compares what came with what was declared, and commits. The file is returned with all its versions.
+    pub fn finish(mut self, declared: Option<Sha256>) -> Result<File, Error> {
+        let (cutter, mut builder) = self.parts();
+        cutter.finish(|chunk| builder.chunk(chunk))?;
+        let hash = std::mem::take(&mut self.hashing).finish()?;
+        self.compare(&hash, declared)?;
+        let root = self.parts().1.finish()?;
+        let content = self.version(&hash, root)?;
+        let account = self.session.account;
+        let operation = Operation::AddVersion {
+            session: self.session.hash,
+            account,
+            device: self.session.device_number,
+            path: self.request.path.as_bytes().to_vec(),
+            content,
+        };
+        match self.draft.commit(operation)? {
+            Done::Version { file, .. } => self.inner.file(AccountId(account), file, &self.session),
+            other => Err(Error::Internal(format!("an upload did {other:?}").into())),
+        }
+    }
+
+    fn parts(&mut self) -> (&mut Cutter, Builder<'_>) {
+        let builder = Builder {
+            draft: &mut self.draft,
+            keys: &self.session.keys,
+            account: self.session.account,
+            compressor: &mut self.compressor,
+            tree: &mut self.tree,
+        };
+        (&mut self.cutter, builder)
+    }
+
+    fn compare(&self, hash: &ContentHash, declared: Option<Sha256>) -> Result<(), Error> {
+        let actual = Sha256(hash.sha256);
+        if let Some(declared) = self.request.size.filter(|size| *size != self.size) {
+            return Err(Error::SizeMismatch { declared, actual: self.size });
+        }
+        match declared {
+            Some(declared) if declared != actual => Err(Error::HashMismatch { declared, actual }),
+            _ => Ok(()),
+        }
+    }
+
+    fn version(&self, hash: &ContentHash, root: Option<Root>) -> Result<VersionRow, Error> {
+        let storage_name = StorageName(random()?);
+        let keys = &self.session.keys;
+        Ok(VersionRow {
+            size: self.size,
+            sums: seal_small(keys, SUMS_CONTEXT, &storage_name.0, &hash.to_bytes())?,
+            token: hash_token(keys, &hash.sha256),
+            arrived: self.inner.clock.now().0,
+            mtime: self.request.mtime.map(|mtime| mtime.0),
+            mode: self.request.mode,
+            storage_name: storage_name.0,
+            root,
+        })
+    }
+}
+
+/// Where SHA-256 and CRC-32 of the whole content are computed.
+enum Hashing {
+    /// On the upload's own thread, for small files: starting another costs more.
+    Here(Box<ContentHasher>),
+    /// On a second thread.
+    There(SyncSender<Bytes>, JoinHandle<ContentHasher>),
+}
+
+impl Default for Hashing {
+    fn default() -> Self {
+        Self::Here(Box::default())
+    }
+}
+
+impl Hashing {
+    fn update(&mut self, bytes: &Bytes, size: u64) -> Result<(), Error> {
+        if let Self::Here(hasher) = self {
+            hasher.update(bytes);
+            if size >= PARALLEL_FROM_BYTES {
+                *self = Self::elsewhere(std::mem::take(hasher))?;
+            }
+            return Ok(());
+        }
+        match self {
+            Self::There(pieces, _) => pieces.send(bytes.clone()).map_err(|_| lost_thread()),
+            Self::Here(_) => Ok(()),
+        }
+    }
+
+    fn elsewhere(mut hasher: Box<ContentHasher>) -> Result<Self, Error> {
+        let (pieces, inbox) = sync_channel::<Bytes>(PIECES_AHEAD);
+        let work = move || {
+            inbox.iter().for_each(|piece| hasher.update(&piece));
+            *hasher
+        };
+        let thread = thread::Builder::new().name("sha256".to_owned()).spawn(work);
+        Ok(Self::There(pieces, thread.map_err(|error| Error::Internal(Box::new(error)))?))
+    }
+
+    fn finish(self) -> Result<ContentHash, Error> {
+        match self {
+            Self::Here(hasher) => Ok(hasher.finish()),
+            Self::There(pieces, thread) => {
+                drop(pieces);
+                Ok(thread.join().map_err(|_| lost_thread())?.finish())
+            }
+        }
+    }
+}
+
+fn lost_thread() -> Error {
+    Error::Internal("the hashing thread ended early".into())
+}

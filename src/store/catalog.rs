@@ -1,0 +1,243 @@
+//! The catalog's questions and answers: typed rows over the ordered row store.
+//!
+//! Promise: holds nothing that the volumes do not, and shows a change only after its frames were synced.
+//! Never writes: rows come from `commit.rs` and `replay.rs`.
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use super::error::Error;
+use super::keys::{self, FileKey};
+use super::place::{Address, Place};
+use super::records::{AccountAdded, DeviceRow, FileRow, RemovalRow, SessionRow, VersionRow, parse_row};
+use super::rows::{Change, Row, Rows};
+use crate::model::ChunkId;
+use crate::model::limits::SCAN_ROWS;
+
+/// Where to ask for accounts, sessions, files and versions.
+#[derive(Clone)]
+pub struct Catalog {
+    rows: Arc<Rows>,
+}
+
+/// A file's rows: itself, and its versions in the order of their ids, each with its removal.
+#[derive(Debug, Clone)]
+pub struct FileEntry {
+    /// The account's id.
+    pub account: u64,
+    /// The file's id.
+    pub file: u64,
+    /// The file.
+    pub row: FileRow,
+    /// Its versions, the removed ones too.
+    pub versions: Vec<VersionEntry>,
+}
+
+/// A version's rows.
+#[derive(Debug, Clone)]
+pub struct VersionEntry {
+    /// The version's id.
+    pub version: u64,
+    /// The version.
+    pub row: VersionRow,
+    /// Its removal, if it was removed.
+    pub removal: Option<RemovalRow>,
+}
+
+impl Catalog {
+    pub(super) fn new(rows: Arc<Rows>) -> Self {
+        Self { rows }
+    }
+
+    /// An account by its name in lower case.
+    pub fn account_by_name(&self, folded: &str) -> Result<Option<AccountAdded>, Error> {
+        match self.get::<u64>(&keys::account_name(folded))? {
+            Some(account) => self.get(&keys::account(account)),
+            None => Ok(None),
+        }
+    }
+
+    /// A session by the hash of its secret.
+    pub fn session(&self, hash: &[u8; 32]) -> Result<Option<SessionRow>, Error> {
+        self.get(&keys::session(hash))
+    }
+
+    /// The devices that ever signed in to an account, by name.
+    pub fn devices(&self, account: u64) -> Result<Vec<(String, DeviceRow)>, Error> {
+        let (from, until) = keys::devices(account);
+        let mut devices = Vec::new();
+        for page in Pages::new(&self.rows, from, until) {
+            for (key, row) in page? {
+                let name = keys::parse_device(&key).ok_or_else(|| Error::format("row", "a device's key has no name"))?;
+                devices.push((name.to_owned(), parse_row(&row.value)?));
+            }
+        }
+        Ok(devices)
+    }
+
+    /// A device by its name.
+    pub fn device(&self, account: u64, name: &str) -> Result<Option<DeviceRow>, Error> {
+        self.get(&keys::device(account, name))
+    }
+
+    /// The file a version belongs to.
+    pub fn file_of(&self, account: u64, version: u64) -> Result<Option<u64>, Error> {
+        self.get(&keys::version_file(account, version))
+    }
+
+    /// One version with its removal.
+    pub fn version(&self, account: u64, file: u64, version: u64) -> Result<Option<VersionEntry>, Error> {
+        let Some(row) = self.get(&keys::version(account, file, version))? else { return Ok(None) };
+        let removal = self.get(&keys::removal(account, file, version))?;
+        Ok(Some(VersionEntry { version, row, removal }))
+    }
+
+    /// A file's own row.
+    pub fn file_row(&self, account: u64, file: u64) -> Result<Option<FileRow>, Error> {
+        self.get(&keys::file(account, file))
+    }
+
+    /// A file with all its versions.
+    pub fn file(&self, account: u64, file: u64) -> Result<Option<FileEntry>, Error> {
+        let range = (keys::file(account, file), keys::file_until(account, file));
+        Files::new(Arc::clone(&self.rows), range).next().transpose()
+    }
+
+    /// All files of an account in the order of their ids.
+    pub fn files(&self, account: u64) -> Files {
+        Files::new(Arc::clone(&self.rows), (keys::files_from(account), keys::files_until(account)))
+    }
+
+    /// All files of all accounts.
+    pub fn all_files(&self) -> Files {
+        Files::new(Arc::clone(&self.rows), (keys::files_from(0), keys::all_files_until()))
+    }
+
+    /// Where the frame of a chunk, manifest or part lies.
+    pub fn place(&self, id: &ChunkId) -> Result<Option<Place>, Error> {
+        self.rows.get(&keys::chunk(&id.0))?.map(|row| parse_place(&row.value)).transpose()
+    }
+
+    fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, Error> {
+        self.rows.get(key)?.map(|row| parse_row(&row.value)).transpose()
+    }
+}
+
+/// The row change that makes a frame known by its id.
+pub(super) fn place_change(id: &ChunkId, place: Place, seq: u64) -> Change {
+    let mut value = Vec::with_capacity(8);
+    value.extend_from_slice(&place.volume.to_le_bytes());
+    value.extend_from_slice(&place.address.0.to_le_bytes());
+    Change { key: keys::chunk(&id.0), seq, value: Some(value) }
+}
+
+fn parse_place(value: &[u8]) -> Result<Place, Error> {
+    let (Some(volume), Some(address)) = (value.first_chunk::<4>(), value.last_chunk::<4>()) else {
+        return Err(Error::format("row", "a chunk's place is not whole"));
+    };
+    Ok(Place { volume: u32::from_le_bytes(*volume), address: Address(u32::from_le_bytes(*address)) })
+}
+
+/// Pages of a range of rows.
+struct Pages<'a> {
+    rows: &'a Rows,
+    from: Option<Vec<u8>>,
+    until: Vec<u8>,
+}
+
+impl<'a> Pages<'a> {
+    fn new(rows: &'a Rows, from: Vec<u8>, until: Vec<u8>) -> Self {
+        Self { rows, from: Some(from), until }
+    }
+}
+
+impl Iterator for Pages<'_> {
+    type Item = Result<Vec<(Vec<u8>, Row)>, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let from = self.from.take()?;
+        let page = match self.rows.scan(&from, &self.until, SCAN_ROWS) {
+            Ok(page) => page,
+            Err(error) => return Some(Err(error.into())),
+        };
+        let (last, _) = page.last()?;
+        if page.len() == SCAN_ROWS {
+            self.from = Some([last, &[0][..]].concat());
+        }
+        Some(Ok(page))
+    }
+}
+
+/// Files in the order of their ids. Holds one page of rows and one file.
+pub struct Files {
+    rows: Arc<Rows>,
+    from: Option<Vec<u8>>,
+    until: Vec<u8>,
+    page: std::vec::IntoIter<(Vec<u8>, Row)>,
+    current: Option<FileEntry>,
+}
+
+impl Files {
+    fn new(rows: Arc<Rows>, (from, until): (Vec<u8>, Vec<u8>)) -> Self {
+        Self { rows, from: Some(from), until, page: Vec::new().into_iter(), current: None }
+    }
+
+    fn row(&mut self) -> Result<Option<(Vec<u8>, Row)>, Error> {
+        loop {
+            if let Some(row) = self.page.next() {
+                return Ok(Some(row));
+            }
+            let Some(from) = self.from.take() else { return Ok(None) };
+            let page = self.rows.scan(&from, &self.until, SCAN_ROWS)?;
+            if let (SCAN_ROWS, Some((last, _))) = (page.len(), page.last()) {
+                self.from = Some([last, &[0][..]].concat());
+            }
+            self.page = page.into_iter();
+        }
+    }
+
+    /// Adds a row to the current file, or begins the next one and returns the one before.
+    fn take(&mut self, key: &[u8], row: &Row) -> Result<Option<FileEntry>, Error> {
+        let (account, key) = keys::parse_file(key).ok_or_else(|| Error::format("row", "a file's key is not whole"))?;
+        match (key, &mut self.current) {
+            (FileKey::File(file), _) => {
+                let entry = FileEntry { account, file, row: parse_row(&row.value)?, versions: Vec::new() };
+                Ok(self.current.replace(entry))
+            }
+            (FileKey::Version(file, version), Some(current)) if current.file == file => {
+                current.versions.push(VersionEntry { version, row: parse_row(&row.value)?, removal: None });
+                Ok(None)
+            }
+            (FileKey::Removal(file, version), Some(current)) if current.file == file => {
+                if let Some(entry) = current.versions.last_mut().filter(|entry| entry.version == version) {
+                    entry.removal = Some(parse_row(&row.value)?);
+                }
+                Ok(None)
+            }
+            _ => Err(Error::format("row", "a version has no file")),
+        }
+    }
+}
+
+impl Iterator for Files {
+    type Item = Result<FileEntry, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let taken = match self.row() {
+                Ok(Some((key, row))) => self.take(&key, &row),
+                Ok(None) => return self.current.take().map(Ok),
+                Err(error) => Err(error),
+            };
+            match taken {
+                Ok(None) => {}
+                Ok(Some(file)) => return Some(Ok(file)),
+                Err(error) => {
+                    self.from = None;
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}

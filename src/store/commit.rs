@@ -1,0 +1,412 @@
+//! The storage thread: the one place where the log grows and the catalog changes.
+//!
+//! Promise: an answer is given only after the sync that covers it; ids given in a commit whose sync failed are given
+//! again; after any error the open volume is closed at its acknowledged end and never written again, and whoever built
+//! on what it lost is refused. It takes all that waits, syncs once, and never waits when nothing is queued.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use super::catalog::{Catalog, place_change};
+use super::draft::{BytePermit, ByteQueue, NewFrame, Pins};
+use super::error::Error;
+use super::frame::{FrameHeader, FrameKind};
+use super::header::{Counters, Ending, Footer};
+use super::log::Log;
+use super::mark::Mark;
+use super::operation::{self, Done, Operation, View, decide};
+use super::place::Place;
+use super::records::Record;
+use super::rows::{Change, Rows};
+use super::writer::{VolumeLimits, Writer};
+use crate::model::ChunkId;
+
+/// A group ends when it has so many bytes …
+const GROUP_BYTES_MAX: usize = 16 << 20;
+/// … or took so long to gather, so that the first in it does not wait for a fast sender's last.
+const GROUP_TIME_MAX: Duration = Duration::from_millis(100);
+/// sled keeps what is not flushed in memory.
+const UNFLUSHED_BYTES_MAX: u64 = 8 << 20;
+/// The delta of the catalog is written to disk when it has grown so large.
+const DELTA_BYTES_MAX: usize = 8 << 20;
+/// After so much silence the open volume is looked after.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// What the storage thread is asked.
+pub enum Job {
+    /// Append a frame.
+    Append(NewFrame, BytePermit),
+    /// Decide an operation and answer when it is durable.
+    Commit {
+        /// The operation.
+        operation: Operation,
+        /// How many losses there had been when its draft began.
+        losses_seen: u64,
+        /// Where the answer goes.
+        reply: Sender<Result<Done, Error>>,
+    },
+    /// Write everything out and end.
+    Close(Sender<Result<Mark, Error>>),
+}
+
+/// What the storage thread shares with readers and drafts.
+pub struct Shared {
+    /// The log's readers.
+    pub log: Log,
+    /// The catalog's rows.
+    pub rows: Arc<Rows>,
+    /// Who holds which volume.
+    pub pins: Pins,
+    /// Bytes on their way to the storage thread.
+    pub queue: ByteQueue,
+    catalog: Catalog,
+    pending: RwLock<HashSet<ChunkId>>,
+    losses: AtomicU64,
+    last_loss_was_space: AtomicBool,
+}
+
+impl Shared {
+    /// The shared part over an opened log and catalog.
+    pub fn new(log: Log, rows: Arc<Rows>) -> Self {
+        let catalog = Catalog::new(Arc::clone(&rows));
+        let (pins, queue) = (Pins::default(), ByteQueue::default());
+        Self {
+            log,
+            rows,
+            pins,
+            queue,
+            catalog,
+            pending: RwLock::default(),
+            losses: AtomicU64::new(0),
+            last_loss_was_space: AtomicBool::new(false),
+        }
+    }
+
+    /// The catalog's questions.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// How often something unacknowledged was lost.
+    pub fn losses(&self) -> u64 {
+        self.losses.load(Ordering::Acquire)
+    }
+
+    /// Whether a frame of that id was sent and is not in the catalog yet.
+    pub fn is_pending(&self, id: &ChunkId) -> bool {
+        self.pending.read().unwrap_or_else(PoisonError::into_inner).contains(id)
+    }
+
+    /// True for the first who asks; that one sends the frame.
+    pub fn claim(&self, id: &ChunkId) -> bool {
+        self.pending.write().unwrap_or_else(PoisonError::into_inner).insert(*id)
+    }
+
+    fn settle(&self, ids: impl Iterator<Item = ChunkId>) {
+        let mut pending = self.pending.write().unwrap_or_else(PoisonError::into_inner);
+        for id in ids {
+            pending.remove(&id);
+        }
+    }
+
+    /// Why the last loss happened, for those whose work it took.
+    fn last_loss(&self) -> Error {
+        match self.last_loss_was_space.load(Ordering::Acquire) {
+            true => Error::NoSpace,
+            false => Error::Refused("chunks it names were lost with a failed volume"),
+        }
+    }
+
+    fn lose(&self, error: &Error) {
+        self.last_loss_was_space.store(matches!(error, Error::NoSpace), Ordering::Release);
+        self.losses.fetch_add(1, Ordering::Release);
+        self.pending.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// The storage thread's own state.
+pub struct Keeper {
+    shared: Arc<Shared>,
+    store: [u8; 16],
+    limits: VolumeLimits,
+    writer: Result<Writer, (Ending, Option<Footer>)>,
+    counters: Counters,
+    group: Group,
+    checkpoint: SyncSender<()>,
+}
+
+/// What was appended and decided since the last sync.
+#[derive(Default)]
+struct Group {
+    counters: Option<Counters>,
+    frames: Vec<(ChunkId, Place)>,
+    overlay: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    changes: Vec<Change>,
+    answers: Vec<(Sender<Result<Done, Error>>, Done)>,
+    bytes: usize,
+}
+
+/// A decided operation, ready for the log.
+struct Staged {
+    header: FrameHeader,
+    stored: Vec<u8>,
+    changes: Vec<Change>,
+    counters: Counters,
+    done: Done,
+}
+
+impl Keeper {
+    /// A keeper that goes on with `writer`; `checkpoint` wakes the thread that writes the catalog out.
+    pub fn new(
+        shared: Arc<Shared>,
+        store: [u8; 16],
+        limits: VolumeLimits,
+        writer: Writer,
+        counters: Counters,
+        checkpoint: SyncSender<()>,
+    ) -> Self {
+        Self { shared, store, limits, writer: Ok(writer), counters, group: Group::default(), checkpoint }
+    }
+
+    /// Works until it is told to close or nobody is left to ask.
+    pub fn run(mut self, jobs: &Receiver<Job>) {
+        loop {
+            match jobs.recv_timeout(IDLE) {
+                Ok(Job::Close(reply)) => {
+                    let _ = reply.send(self.close());
+                    return;
+                }
+                Ok(job) => {
+                    if let Some(Job::Close(reply)) = self.gather(job, jobs) {
+                        let _ = reply.send(self.close());
+                        return;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => self.idle(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Takes `job` and all that waits behind it, then syncs if anybody waits for it. A close is handed back.
+    fn gather(&mut self, job: Job, jobs: &Receiver<Job>) -> Option<Job> {
+        let began = Instant::now();
+        let mut next = Some(job);
+        while let Some(job) = next {
+            match job {
+                Job::Append(frame, permit) => {
+                    let appended = self.append(&frame);
+                    drop(permit);
+                    if let Err(error) = appended {
+                        self.fail(error);
+                    }
+                }
+                Job::Commit { operation, losses_seen, reply } => self.commit(operation, losses_seen, reply),
+                Job::Close(_) => {
+                    self.finish();
+                    return Some(job);
+                }
+            }
+            if self.group.bytes >= GROUP_BYTES_MAX || began.elapsed() >= GROUP_TIME_MAX {
+                break;
+            }
+            next = jobs.try_recv().ok();
+        }
+        if !self.group.answers.is_empty() || self.unflushed_bytes() >= UNFLUSHED_BYTES_MAX {
+            self.finish();
+        }
+        None
+    }
+
+    fn append(&mut self, frame: &NewFrame) -> Result<(), Error> {
+        self.make_room()?;
+        let seq = self.group.counters.unwrap_or(self.counters).seq;
+        let place = self.writer()?.append(&FrameHeader { seq, ..frame.header }, &frame.stored)?;
+        self.group.bytes += frame.stored.len();
+        self.group.frames.push((frame.header.id, place));
+        Ok(())
+    }
+
+    fn commit(&mut self, operation: Operation, losses_seen: u64, reply: Sender<Result<Done, Error>>) {
+        if let Err(error) = self.make_room() {
+            let _ = reply.send(Err(same(&error)));
+            self.fail(error);
+            return;
+        }
+        if losses_seen != self.shared.losses() {
+            tracing::warn!("a commit was refused because chunks it names were lost with a failed volume");
+            let _ = reply.send(Err(self.shared.last_loss()));
+            return;
+        }
+        match self.decide(operation).and_then(|(record, done, counters)| self.prepare(&record, done, counters)) {
+            Ok(staged) => match self.stage(staged) {
+                Ok(done) => self.group.answers.push((reply, done)),
+                Err(error) => {
+                    let _ = reply.send(Err(same(&error)));
+                    self.fail(error);
+                }
+            },
+            Err(refused) => drop(reply.send(Err(refused))),
+        }
+    }
+
+    fn decide(&mut self, operation: Operation) -> Result<(Record, Done, Counters), Error> {
+        let mut counters = self.group.counters.unwrap_or(self.counters);
+        let view = View::new(&self.shared.rows, self.shared.catalog(), &self.group.overlay);
+        let (record, done) = decide(operation, &view, &mut counters)?;
+        Ok((record, done, counters))
+    }
+
+    /// Everything about a record that can be refused without harm to the log.
+    fn prepare(&self, record: &Record, done: Done, mut counters: Counters) -> Result<Staged, Error> {
+        let stored = record.encode()?;
+        let changes = record.changes(counters.seq)?;
+        let header = FrameHeader {
+            kind: FrameKind::Record,
+            flags: 0,
+            stored_len: 0,
+            raw_len: stored.len() as u32,
+            account: record.account(),
+            seq: counters.seq,
+            id: ChunkId([0; 32]),
+        };
+        counters.seq += 1;
+        Ok(Staged { header, stored, changes, counters, done })
+    }
+
+    fn stage(&mut self, staged: Staged) -> Result<Done, Error> {
+        self.writer()?.append(&staged.header, &staged.stored)?;
+        self.group.counters = Some(staged.counters);
+        self.group.bytes += staged.stored.len();
+        operation::overlay(&staged.changes, &mut self.group.overlay);
+        self.group.changes.extend(staged.changes);
+        Ok(staged.done)
+    }
+
+    /// Ends a group: one sync, then the catalog, then the answers.
+    fn finish(&mut self) {
+        let counters = self.group.counters.unwrap_or(self.counters);
+        let flushed = match &mut self.writer {
+            Ok(writer) => writer.flush(counters.seq),
+            Err(_) => Err(Error::Refused("the log cannot be written")),
+        };
+        if let Err(error) = flushed {
+            self.fail(error);
+            return;
+        }
+        self.counters = counters;
+        let group = std::mem::take(&mut self.group);
+        let places = group.frames.iter().map(|(id, place)| place_change(id, *place, counters.seq));
+        self.shared.rows.apply(places.chain(group.changes).collect());
+        self.shared.settle(group.frames.iter().map(|(id, _)| *id));
+        for (reply, done) in group.answers {
+            let _ = reply.send(Ok(done));
+        }
+        if self.shared.rows.delta_bytes() > DELTA_BYTES_MAX {
+            self.checkpoint();
+        }
+    }
+
+    /// Gives the open volume up and tells everybody who built on it.
+    fn fail(&mut self, error: Error) {
+        tracing::error!(error = &error as &dyn std::error::Error, "writing the log failed; what was not acknowledged is dropped");
+        let group = std::mem::take(&mut self.group);
+        for (reply, _) in group.answers {
+            let _ = reply.send(Err(same(&error)));
+        }
+        self.shared.lose(&error);
+        let nothing = (Ending::NOTHING, None);
+        self.writer = match std::mem::replace(&mut self.writer, Err(nothing)) {
+            Ok(writer) => Err(writer.abandon(&self.shared.log)),
+            Err(before) => Err(before),
+        };
+    }
+
+    /// The writer; begins the next volume when the last one failed.
+    fn writer(&mut self) -> Result<&mut Writer, Error> {
+        if let Err((before, footer)) = &self.writer {
+            let number = before.volume + 1;
+            let begun =
+                Writer::begin(&self.shared.log, number, self.store, self.counters, *before, footer.as_ref())?;
+            self.writer = Ok(begun);
+        }
+        self.writer.as_mut().map_err(|_| Error::Refused("the log cannot be written"))
+    }
+
+    /// Seals the volume when it is full: first everything in it is synced and answered.
+    fn make_room(&mut self) -> Result<(), Error> {
+        let limits = self.limits;
+        if !self.writer()?.is_full(&limits) {
+            return Ok(());
+        }
+        self.finish();
+        let nothing = (Ending::NOTHING, None);
+        match std::mem::replace(&mut self.writer, Err(nothing)) {
+            Ok(writer) => {
+                let acknowledged = writer.ending();
+                match writer.seal(&self.shared.log) {
+                    Ok(ending) => self.writer = Err((ending, None)),
+                    Err(error) => {
+                        self.writer = Err((acknowledged, None));
+                        return Err(error);
+                    }
+                }
+            }
+            Err(before) => self.writer = Err(before),
+        }
+        self.writer().map(drop)
+    }
+
+    fn unflushed_bytes(&self) -> u64 {
+        self.writer.as_ref().map_or(0, Writer::unflushed_bytes)
+    }
+
+    fn idle(&mut self) {
+        if !self.group.frames.is_empty() {
+            self.finish();
+        }
+        if let Ok(writer) = &self.writer {
+            writer.recycle();
+        }
+    }
+
+    /// Sets the delta aside and wakes the thread that writes it.
+    fn checkpoint(&mut self) {
+        if let Some(mark) = self.mark()
+            && self.shared.rows.freeze(mark)
+        {
+            let _ = self.checkpoint.try_send(());
+        }
+    }
+
+    fn mark(&self) -> Option<Vec<u8>> {
+        let ending = match &self.writer {
+            Ok(writer) => writer.ending(),
+            Err((before, _)) => *before,
+        };
+        Mark { store: self.store, ending, counters: self.counters }.encode().ok()
+    }
+
+    /// Syncs what is left and leaves the volume in good order for the next start.
+    fn close(mut self) -> Result<Mark, Error> {
+        if !self.group.frames.is_empty() || !self.group.answers.is_empty() {
+            self.finish();
+        }
+        let ending = match self.writer {
+            Ok(writer) => writer.suspend()?,
+            Err((ending, _)) => ending,
+        };
+        Ok(Mark { store: self.store, ending, counters: self.counters })
+    }
+}
+
+/// The error once more for each who waits; the log has the whole of it.
+fn same(error: &Error) -> Error {
+    match error {
+        Error::NoSpace => Error::NoSpace,
+        _ => Error::Refused("the log could not be written"),
+    }
+}

@@ -1,0 +1,157 @@
+//! An upload in progress: frames on their way into the log, which nothing refers to until the commit.
+//!
+//! Promise: a chunk this draft knows stays where it is until the draft is gone, and a commit after the store lost
+//! something of it is refused. Dropping a draft leaves dead bytes at most.
+//! Never: no frame is written twice for the same id, whoever sends it.
+
+use std::collections::HashMap;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use super::commit::{Job, Shared};
+use super::error::Error;
+use super::frame::FrameHeader;
+use super::operation::{Done, Operation};
+use crate::model::ChunkId;
+
+/// Frames that were sent to the storage thread and not yet appended, all uploads together.
+const QUEUED_BYTES_MAX: usize = 16 << 20;
+
+/// A frame for the log; its place and seq are given when it is appended.
+#[derive(Debug)]
+pub struct NewFrame {
+    /// Its fields; `seq` and `stored_len` are set by the store.
+    pub header: FrameHeader,
+    /// The stored bytes.
+    pub stored: Vec<u8>,
+}
+
+/// An upload in progress.
+pub struct Draft {
+    shared: Arc<Shared>,
+    jobs: Sender<Job>,
+    losses_seen: u64,
+    pins: HashMap<u32, Pin>,
+}
+
+impl Draft {
+    pub(super) fn new(shared: Arc<Shared>, jobs: Sender<Job>) -> Self {
+        let losses_seen = shared.losses();
+        Self { shared, jobs, losses_seen, pins: HashMap::new() }
+    }
+
+    /// Whether a frame of that id is in the log or on its way; if so its volume is pinned.
+    pub fn knows(&mut self, id: &ChunkId) -> Result<bool, Error> {
+        if self.shared.is_pending(id) {
+            return Ok(true);
+        }
+        let Some(place) = self.shared.catalog().place(id)? else { return Ok(false) };
+        self.pins.entry(place.volume).or_insert_with(|| self.shared.pins.pin(place.volume));
+        Ok(true)
+    }
+
+    /// Sends a frame to the log unless another draft has just sent it. Waits while too much is queued.
+    pub fn append(&mut self, frame: NewFrame) -> Result<(), Error> {
+        if !self.shared.claim(&frame.header.id) {
+            return Ok(());
+        }
+        let permit = self.shared.queue.acquire(frame.stored.len());
+        self.jobs.send(Job::Append(frame, permit)).map_err(|_| Error::Closed)
+    }
+
+    /// Commits: when this returns, the operation and all it builds on are durable and visible.
+    pub fn commit(self, operation: Operation) -> Result<Done, Error> {
+        let (reply, answer) = channel();
+        let losses_seen = self.losses_seen;
+        self.jobs.send(Job::Commit { operation, losses_seen, reply }).map_err(|_| Error::Closed)?;
+        answer.recv().map_err(|_| Error::Closed)?
+    }
+}
+
+/// Who holds which volume in place.
+#[derive(Debug, Default)]
+pub struct Pins {
+    counts: Arc<Mutex<HashMap<u32, usize>>>,
+}
+
+/// Holds a volume in place until dropped.
+#[derive(Debug)]
+pub struct Pin {
+    volume: u32,
+    counts: Arc<Mutex<HashMap<u32, usize>>>,
+}
+
+impl Pins {
+    /// Pins a volume: it is neither compacted nor dropped meanwhile.
+    pub fn pin(&self, volume: u32) -> Pin {
+        *self.counts.lock().unwrap_or_else(PoisonError::into_inner).entry(volume).or_insert(0) += 1;
+        Pin { volume, counts: Arc::clone(&self.counts) }
+    }
+
+    /// Whether somebody holds the volume.
+    #[cfg(test)]
+    pub fn is_pinned(&self, volume: u32) -> bool {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&volume)
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.volume) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.volume);
+            }
+        }
+    }
+}
+
+/// A bound on bytes that wait somewhere.
+#[derive(Debug, Default)]
+pub struct ByteQueue {
+    state: Arc<(Mutex<usize>, Condvar)>,
+}
+
+/// Bytes of a [`ByteQueue`]; given back when dropped.
+#[derive(Debug)]
+pub struct BytePermit {
+    bytes: usize,
+    state: Arc<(Mutex<usize>, Condvar)>,
+}
+
+impl ByteQueue {
+    /// Waits until `bytes` fit; something larger than the whole queue goes in alone.
+    pub fn acquire(&self, bytes: usize) -> BytePermit {
+        let (waiting, changed) = &*self.state;
+        let mut used = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        while *used > 0 && *used + bytes > QUEUED_BYTES_MAX {
+            used = changed.wait(used).unwrap_or_else(PoisonError::into_inner);
+        }
+        *used += bytes;
+        BytePermit { bytes, state: Arc::clone(&self.state) }
+    }
+}
+
+impl Drop for BytePermit {
+    fn drop(&mut self) {
+        let (waiting, changed) = &*self.state;
+        *waiting.lock().unwrap_or_else(PoisonError::into_inner) -= self.bytes;
+        changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volume_is_pinned_until_the_last_pin_goes() {
+        let pins = Pins::default();
+        let (first, second) = (pins.pin(3), pins.pin(3));
+        drop(first);
+        assert!(pins.is_pinned(3));
+        drop(second);
+        assert!(!pins.is_pinned(3));
+    }
+}

@@ -1,0 +1,116 @@
+//! What can go wrong in the cellar, with the evidence.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::place::Place;
+use crate::model::ChunkId;
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process holds the data directory.
+    #[error("the data directory {} is in use by another rbackup process", dir.display())]
+    InUse {
+        /// The data directory.
+        dir: PathBuf,
+    },
+    /// The directory holds something else, or a store this program cannot read.
+    #[error("{} is no data directory of this rbackup: {reason}", dir.display())]
+    Foreign {
+        /// The data directory.
+        dir: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The disk is full.
+    #[error("no space is left on the disk")]
+    NoSpace,
+    /// sled's flush does not reach a real sync in this build, so nothing could be promised.
+    #[error("this build cannot make data durable: sled's flush never reached fdatasync")]
+    NotDurable,
+    /// Bytes that were acknowledged are gone or changed.
+    #[error("damaged data in volume {volume}: {reason}")]
+    Damaged {
+        /// The volume.
+        volume: u32,
+        /// What was found.
+        reason: String,
+    },
+    /// A frame's bytes are not those that were written.
+    #[error("the frame at {place} is damaged: {reason}")]
+    BadFrame {
+        /// Where it lies.
+        place: Place,
+        /// What was found.
+        reason: &'static str,
+    },
+    /// No frame of that id is known.
+    #[error("chunk {0} is not in the store")]
+    NoChunk(ChunkId),
+    /// What the operation builds on was lost or replaced while it was under way; trying again will do.
+    #[error("the operation was refused: {0}")]
+    Refused(&'static str),
+    /// The named thing exists already.
+    #[error("it exists already")]
+    Exists,
+    /// The named thing does not exist.
+    #[error("it does not exist")]
+    Missing,
+    /// The session that asked ended while its operation was under way.
+    #[error("the session ended meanwhile")]
+    SessionEnded,
+    /// The store is closing or its storage thread has ended.
+    #[error("the store is closed")]
+    Closed,
+    /// A record or row has a form this program does not know.
+    #[error("unreadable {what}: {reason}")]
+    Format {
+        /// Which kind of thing.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The operating system refused.
+    #[error("{} failed", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// Its answer.
+        source: io::Error,
+    },
+    /// sled refused.
+    #[error("volume {volume} failed")]
+    Sled {
+        /// The volume.
+        volume: u32,
+        /// Its answer.
+        source: sled::Error,
+    },
+    /// The catalog's row store refused.
+    #[error("the catalog failed")]
+    Rows(#[from] super::rows::RowsError),
+}
+
+impl Error {
+    /// Wraps an operating system's error with the path it is about; a full disk keeps its own name.
+    pub fn io(path: &Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
+            _ => Self::Io { path: path.to_owned(), source },
+        }
+    }
+
+    /// Wraps an error of a volume's database; a full disk keeps its own name.
+    pub fn sled(volume: u32, source: sled::Error) -> Self {
+        match &source {
+            sled::Error::Io(error) if error.kind() == io::ErrorKind::StorageFull => Self::NoSpace,
+            _ => Self::Sled { volume, source },
+        }
+    }
+
+    /// An unreadable record or row.
+    pub fn format(what: &'static str, reason: impl ToString) -> Self {
+        Self::Format { what, reason: reason.to_string() }
+    }
+}

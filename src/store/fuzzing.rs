@@ -1,0 +1,29 @@
+//! The doors through which fuzzers reach the decoders of stored bytes. Each takes any bytes and must not panic.
+
+use super::frame::{self, Frame, FrameHeader};
+use super::header::{Footer, VolumeHeader};
+use super::mark::Mark;
+use super::records::Record;
+use super::{block, manifest};
+
+/// Frames, blocks, headers, footers and manifests. True when `bytes` are a whole frame, which is then encoded again alike.
+pub fn frame(bytes: &[u8]) -> bool {
+    let _ = (block::parse(bytes), VolumeHeader::parse(bytes), Footer::parse(bytes), manifest::parse(bytes));
+    Frame::parse(bytes).is_some_and(|frame| bytes.starts_with(&frame.encode()))
+}
+
+/// Adds the hash that makes a frame's first bytes and content acceptable, so that a fuzzer gets past it.
+pub fn with_hash(bytes: &[u8]) -> Vec<u8> {
+    let Some((head, rest)) = bytes.split_first_chunk::<{ frame::HEADER_BYTES }>() else { return bytes.to_vec() };
+    let stored = FrameHeader::parse(head).and_then(|header| rest.get(..header.stored_len as usize));
+    let Some(stored) = stored else { return bytes.to_vec() };
+    [&head[..], stored, &frame::hash(head, stored)].concat()
+}
+
+/// Records and marks. True when `bytes` are a record, which is then encoded again to something that reads alike.
+pub fn record(bytes: &[u8]) -> bool {
+    let _ = Mark::parse(bytes);
+    let Ok(record) = Record::parse(bytes) else { return false };
+    let _ = (record.changes(1), record.counters(1));
+    record.encode().ok().and_then(|again| Record::parse(&again).ok()) == Some(record)
+}

@@ -1,0 +1,134 @@
+//! The catalog's keys: one letter for the kind, then fixed-size big-endian ids, then text. Pure.
+//!
+//! A file's row, its versions and their removals lie side by side in this order, so a listing is one scan.
+
+/// Everything of one kind lies between its letter and the next.
+const ACCOUNT: u8 = b'a';
+const ACCOUNT_NAME: u8 = b'n';
+const DEVICE: u8 = b'd';
+const DEVICE_COUNT: u8 = b'e';
+const SESSION: u8 = b's';
+const FILE: u8 = b'f';
+const VERSION_FILE: u8 = b'v';
+const PATH: u8 = b'p';
+const CHUNK: u8 = b'c';
+
+/// The account's row.
+pub fn account(account: u64) -> Vec<u8> {
+    key(ACCOUNT, &[&account.to_be_bytes()])
+}
+
+/// Folded name → account id.
+pub fn account_name(folded: &str) -> Vec<u8> {
+    key(ACCOUNT_NAME, &[folded.as_bytes()])
+}
+
+/// The device's row.
+pub fn device(account: u64, name: &str) -> Vec<u8> {
+    key(DEVICE, &[&account.to_be_bytes(), name.as_bytes()])
+}
+
+/// How many devices the account has had.
+pub fn device_count(account: u64) -> Vec<u8> {
+    key(DEVICE_COUNT, &[&account.to_be_bytes()])
+}
+
+/// Hash of a session's secret → its row.
+pub fn session(hash: &[u8; 32]) -> Vec<u8> {
+    key(SESSION, &[hash])
+}
+
+/// The file's row.
+pub fn file(account: u64, file: u64) -> Vec<u8> {
+    key(FILE, &[&account.to_be_bytes(), &file.to_be_bytes()])
+}
+
+/// The version's row, behind its file's.
+pub fn version(account: u64, file: u64, version: u64) -> Vec<u8> {
+    key(FILE, &[&account.to_be_bytes(), &file.to_be_bytes(), &version.to_be_bytes()])
+}
+
+/// The version's removal, behind its version's row.
+pub fn removal(account: u64, file: u64, version: u64) -> Vec<u8> {
+    key(FILE, &[&account.to_be_bytes(), &file.to_be_bytes(), &version.to_be_bytes(), &[1]])
+}
+
+/// Version id → file id.
+pub fn version_file(account: u64, version: u64) -> Vec<u8> {
+    key(VERSION_FILE, &[&account.to_be_bytes(), &version.to_be_bytes()])
+}
+
+/// Path on a device → file id.
+pub fn path(account: u64, device: u32, path: &[u8]) -> Vec<u8> {
+    key(PATH, &[&account.to_be_bytes(), &device.to_be_bytes(), path])
+}
+
+/// Id of a chunk, manifest or part → its place.
+pub fn chunk(id: &[u8; 32]) -> Vec<u8> {
+    key(CHUNK, &[id])
+}
+
+/// What a key of a file's neighbourhood stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKey {
+    /// A file's row.
+    File(u64),
+    /// A version's row: file, version.
+    Version(u64, u64),
+    /// A version's removal: file, version.
+    Removal(u64, u64),
+}
+
+/// Reads a key between [`files_from`] and [`files_until`]; also tells the account.
+pub fn parse_file(key: &[u8]) -> Option<(u64, FileKey)> {
+    let (letter, rest) = key.split_first()?;
+    let (account, rest) = rest.split_first_chunk::<8>()?;
+    let (file, rest) = rest.split_first_chunk::<8>()?;
+    let (account, file) = (u64::from_be_bytes(*account), u64::from_be_bytes(*file));
+    if *letter != FILE {
+        return None;
+    }
+    let Some((version, rest)) = rest.split_first_chunk::<8>() else { return Some((account, FileKey::File(file))) };
+    let version = u64::from_be_bytes(*version);
+    let key = if rest.is_empty() { FileKey::Version(file, version) } else { FileKey::Removal(file, version) };
+    Some((account, key))
+}
+
+/// The name in a device's key.
+pub fn parse_device(key: &[u8]) -> Option<&str> {
+    std::str::from_utf8(key.get(9..)?).ok()
+}
+
+/// Where the files of an account begin, or all files for account 0.
+pub fn files_from(account: u64) -> Vec<u8> {
+    file(account, 0)
+}
+
+/// Where the files of an account end.
+pub fn files_until(account: u64) -> Vec<u8> {
+    key(FILE, &[&account.saturating_add(1).to_be_bytes()])
+}
+
+/// Where the rows of one file end.
+pub fn file_until(account: u64, file: u64) -> Vec<u8> {
+    self::file(account, file.saturating_add(1))
+}
+
+/// Where all files of all accounts end.
+pub fn all_files_until() -> Vec<u8> {
+    vec![FILE + 1]
+}
+
+/// The devices of an account: from and until.
+pub fn devices(account: u64) -> (Vec<u8>, Vec<u8>) {
+    (device(account, ""), device(account.saturating_add(1), ""))
+}
+
+fn key(letter: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + parts.iter().map(|part| part.len()).sum::<usize>());
+    key.push(letter);
+    for part in parts {
+        key.extend_from_slice(part);
+    }
+    key
+}

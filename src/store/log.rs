@@ -1,0 +1,251 @@
+//! The log as readers see it: frames by place, volumes by number, few of them open at a time.
+//!
+//! Promise: a frame that is handed out is byte by byte what was written. Never writes; see `writer.rs`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use super::block;
+use super::error::Error;
+use super::frame::{self, Frame, FrameHeader, FrameKind};
+use super::header::{Footer, VolumeHeader};
+use super::place::{Address, Place};
+use super::volume::Volume;
+
+/// Each open database costs memory and descriptors; a restore reads volumes one after the other.
+const OPEN_VOLUMES_MAX: usize = 4;
+/// The name a volume's directory gets before it is deleted.
+pub const DEAD_SUFFIX: &str = "dead";
+
+/// The volumes of a data directory.
+#[derive(Debug)]
+pub struct Log {
+    dir: PathBuf,
+    volumes: RwLock<BTreeMap<u32, Arc<Volume>>>,
+    recently_used: Mutex<VecDeque<u32>>,
+}
+
+impl Log {
+    /// Looks which volumes exist in `dir`; opens none of them.
+    pub fn at(dir: PathBuf) -> Result<Self, Error> {
+        let mut volumes = BTreeMap::new();
+        for entry in fs::read_dir(&dir).map_err(|e| Error::io(&dir, e))? {
+            let name = entry.map_err(|e| Error::io(&dir, e))?.file_name();
+            if let Some(number) = name.to_str().filter(|n| n.len() == 8).and_then(|n| n.parse().ok()) {
+                volumes.insert(number, Arc::new(Volume::at(&dir, number)));
+            }
+        }
+        Ok(Self { dir, volumes: RwLock::new(volumes), recently_used: Mutex::default() })
+    }
+
+    /// The directory of all volumes.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The numbers of all volumes, oldest first.
+    pub fn numbers(&self) -> Vec<u32> {
+        self.volumes.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
+    /// Makes a new volume known.
+    pub fn add(&self, volume: Arc<Volume>) {
+        self.volumes.write().unwrap_or_else(PoisonError::into_inner).insert(volume.number(), volume);
+    }
+
+    /// Makes room for volume `number`, which nothing refers to: what lies there was begun and never acknowledged.
+    pub fn clear(&self, number: u32) -> Result<(), Error> {
+        if super::volume::directory(&self.dir, number).exists() { self.discard(number) } else { Ok(()) }
+    }
+
+    /// Deletes what a crash left of volumes that were discarded.
+    pub fn bury(&self) -> Result<(), Error> {
+        for entry in fs::read_dir(&self.dir).map_err(|e| Error::io(&self.dir, e))? {
+            let path = entry.map_err(|e| Error::io(&self.dir, e))?.path();
+            if path.extension().is_some_and(|extension| extension == DEAD_SUFFIX) {
+                fs::remove_dir_all(&path).map_err(|e| Error::io(&path, e))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a volume out of the log: renamed first, so that a crash leaves it whole or gone, then deleted.
+    pub fn discard(&self, number: u32) -> Result<(), Error> {
+        let volume = self.volumes.write().unwrap_or_else(PoisonError::into_inner).remove(&number);
+        if let Some(volume) = volume {
+            volume.close();
+        }
+        let dir = super::volume::directory(&self.dir, number);
+        let dead = dir.with_extension(DEAD_SUFFIX);
+        if dead.exists() {
+            fs::remove_dir_all(&dead).map_err(|e| Error::io(&dead, e))?;
+        }
+        fs::rename(&dir, &dead)
+            .and_then(|()| super::durable::sync_dir(&self.dir))
+            .and_then(|()| fs::remove_dir_all(&dead))
+            .map_err(|e| Error::io(&dir, e))
+    }
+
+    /// A volume by its number.
+    pub fn volume(&self, number: u32) -> Result<Arc<Volume>, Error> {
+        let found = self.volumes.read().unwrap_or_else(PoisonError::into_inner).get(&number).cloned();
+        let volume = found
+            .ok_or_else(|| Error::Damaged { volume: number, reason: "the volume is not there".to_owned() })?;
+        self.touch(number);
+        Ok(volume)
+    }
+
+    /// Reads the frame at `place` and verifies its hash.
+    pub fn read(&self, place: Place) -> Result<Frame, Error> {
+        let volume = self.volume(place.volume)?;
+        let newest = self.numbers().last().copied();
+        // The writer closes the newest volume itself, between two commits; a reader would wait for its sync.
+        if volume.is_due() && newest != Some(place.volume) {
+            volume.close();
+        }
+        Cursor::new(&volume, place.address).frame()
+    }
+
+    /// The header of a volume, if it has a readable one.
+    pub fn header(&self, number: u32) -> Result<VolumeHeader, Error> {
+        let frame = self.read(Place { volume: number, address: Address::START })?;
+        let header = (frame.header.kind == FrameKind::Header).then(|| VolumeHeader::parse(&frame.stored)).flatten();
+        header.filter(|h| h.volume == number).ok_or_else(|| Error::Damaged {
+            volume: number,
+            reason: "it does not begin with its header".to_owned(),
+        })
+    }
+
+    /// The footer of a volume: its own, or the one its successor carries. `None` for a volume that is still open.
+    pub fn footer(&self, number: u32) -> Result<Option<Footer>, Error> {
+        match self.own_footer(number)? {
+            Some(footer) => Ok(Some(footer)),
+            None if self.numbers().contains(&(number + 1)) => self.footer_in_successor(number),
+            None => Ok(None),
+        }
+    }
+
+    /// The footer at a volume's end; present exactly when the volume was sealed in good health.
+    pub fn own_footer(&self, number: u32) -> Result<Option<Footer>, Error> {
+        let volume = self.volume(number)?;
+        let Some(last) = volume.last_block()? else { return Ok(None) };
+        let Ok(end) = self.read(Place { volume: number, address: Address::new(last, 0) }) else { return Ok(None) };
+        let (FrameKind::End, Ok(address)) = (end.header.kind, <[u8; 4]>::try_from(&end.stored[..])) else {
+            return Ok(None);
+        };
+        let footer = self.read(Place { volume: number, address: Address(u32::from_le_bytes(address)) })?;
+        Footer::parse(&footer.stored).map(Some)
+    }
+
+    fn footer_in_successor(&self, number: u32) -> Result<Option<Footer>, Error> {
+        let successor = self.volume(number + 1)?;
+        let mut cursor = Cursor::new(&successor, Address::START);
+        cursor.frame()?;
+        let Ok(frame) = cursor.frame() else { return Ok(None) };
+        if frame.header.kind != FrameKind::Footer || frame.header.id.0[..4] != number.to_le_bytes() {
+            return Ok(None);
+        }
+        Footer::parse(&frame.stored).map(Some)
+    }
+
+    fn touch(&self, number: u32) {
+        let mut recent = self.recently_used.lock().unwrap_or_else(PoisonError::into_inner);
+        if recent.back() == Some(&number) {
+            return;
+        }
+        recent.retain(|n| *n != number);
+        recent.push_back(number);
+        if recent.len() <= OPEN_VOLUMES_MAX {
+            return;
+        }
+        let volumes = self.volumes.read().unwrap_or_else(PoisonError::into_inner);
+        let newest = volumes.keys().next_back().copied();
+        let Some(at) = recent.iter().position(|n| Some(*n) != newest && *n != number) else { return };
+        let idle = recent.remove(at).and_then(|n| volumes.get(&n).cloned());
+        drop((recent, volumes));
+        if let Some(volume) = idle {
+            volume.close();
+        }
+    }
+}
+
+/// Reads a volume's byte stream from an address on, across blocks.
+pub struct Cursor<'a> {
+    volume: &'a Volume,
+    at: Address,
+    block: Option<(u32, sled::IVec)>,
+}
+
+impl<'a> Cursor<'a> {
+    /// A cursor at `at`.
+    pub fn new(volume: &'a Volume, at: Address) -> Self {
+        Self { volume, at, block: None }
+    }
+
+    /// Where the next frame begins, if there is one.
+    pub fn at(&self) -> Address {
+        self.at
+    }
+
+    /// Reads one frame and moves behind it.
+    pub fn frame(&mut self) -> Result<Frame, Error> {
+        let start = self.at;
+        let bad = |reason| Error::BadFrame { place: Place { volume: self.volume.number(), address: start }, reason };
+        let mut head = [0; frame::HEADER_BYTES];
+        let (volume, mut reader) = (self.volume, Reader { at: self.at, block: self.block.take() });
+        if !reader.fill(volume, &mut head)? {
+            return Err(bad("its first bytes are missing"));
+        }
+        let header = FrameHeader::parse(&head).ok_or_else(|| bad("its header is not one"))?;
+        let mut stored = vec![0; header.stored_len as usize];
+        let mut hash = [0; frame::HASH_BYTES];
+        if !(reader.fill(volume, &mut stored)? && reader.fill(volume, &mut hash)?) {
+            return Err(bad("its last bytes are missing"));
+        }
+        if hash != frame::hash(&head, &stored) {
+            return Err(bad("its hash differs"));
+        }
+        self.at = reader.at;
+        self.block = reader.block;
+        self.normalize();
+        Ok(Frame { header, stored })
+    }
+
+    /// At the end of a block the next frame begins in the next one.
+    fn normalize(&mut self) {
+        let payload = self.block.as_ref().map_or(0, |(_, block)| block.len().saturating_sub(block::HEADER_BYTES));
+        if self.at.offset() >= payload {
+            self.at = Address::new(self.at.block() + 1, 0);
+        }
+    }
+}
+
+struct Reader {
+    at: Address,
+    block: Option<(u32, sled::IVec)>,
+}
+
+impl Reader {
+    /// Fills `out` from the stream; false when the stream ends before.
+    fn fill(&mut self, volume: &Volume, mut out: &mut [u8]) -> Result<bool, Error> {
+        while !out.is_empty() {
+            let number = self.at.block();
+            if self.block.as_ref().is_none_or(|(loaded, _)| *loaded != number) {
+                let Some(block) = volume.get(number)? else { return Ok(false) };
+                self.block = Some((number, block));
+            }
+            let payload = self.block.as_ref().and_then(|(_, b)| b.get(block::HEADER_BYTES..)).unwrap_or_default();
+            let rest = payload.get(self.at.offset()..).unwrap_or_default();
+            let taken = rest.len().min(out.len());
+            out[..taken].copy_from_slice(&rest[..taken]);
+            out = &mut out[taken..];
+            self.at = Address::new(number, self.at.offset() + taken);
+            if !out.is_empty() {
+                self.at = Address::new(number + 1, 0);
+            }
+        }
+        Ok(true)
+    }
+}

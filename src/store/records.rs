@@ -1,0 +1,327 @@
+//! One change of the catalog as the log keeps it: all its row changes are inside it.
+//!
+//! Promise: the rows of a record depend on nothing but the record, so replay gives the same catalog again, from any
+//! earlier point and as often as it likes. A record is `kind u8 · schema u8 · bincode`; a schema is frozen once released.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::error::Error;
+use super::header::Counters;
+use super::keys;
+use super::rows::Change;
+
+/// Kinds given to later work: pin, policy, token, audit, repo object, volume dropped.
+const RESERVED_KINDS: std::ops::RangeInclusive<u8> = 16..=21;
+const SCHEMA: u8 = 1;
+/// No record is larger: a removal names each version with at most nine bytes, and a file has fewer than a million.
+const RECORD_BYTES_MAX: usize = 16 << 20;
+
+/// A change of the catalog.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// An account was registered.
+    AccountAdded(AccountAdded),
+    /// A device signed in; the session it had before ended with it.
+    SessionOpened(SessionOpened),
+    /// A version was committed, and its file with it if it was new.
+    VersionAdded(VersionAdded),
+    /// Versions were removed; their bytes stay until the hold has passed and compaction took them.
+    VersionsRemoved(VersionsRemoved),
+}
+
+/// See [`Record::AccountAdded`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountAdded {
+    /// The account's id.
+    pub account: u64,
+    /// Its name as written.
+    pub name: String,
+    /// Its name in lower case, by which it is found.
+    pub folded: String,
+    /// When, in ms since 1970.
+    pub added: i64,
+    /// Whether it may administer the server.
+    pub administrator: bool,
+    /// argon2id parameters and salt as a PHC string without a hash; the wrap proves the password.
+    pub password: String,
+    /// The data key wrapped by the key from the password.
+    pub password_wrap: Vec<u8>,
+    /// The data key wrapped by the key from the recovery code.
+    pub recovery_wrap: Vec<u8>,
+}
+
+/// See [`Record::SessionOpened`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionOpened {
+    /// The account that signed in.
+    pub account: u64,
+    /// The device's name.
+    pub device: String,
+    /// The device's number in its account, from 1.
+    pub number: u32,
+    /// How many devices the account has now.
+    pub devices: u32,
+    /// When the device signed in for the first time, in ms since 1970.
+    pub first_seen: i64,
+    /// Hash of the session's secret.
+    pub session: [u8; 32],
+    /// The data key wrapped by the key from that secret.
+    pub wrap: Vec<u8>,
+    /// When, in ms since 1970.
+    pub opened: i64,
+    /// Hash of the session that ended with this one.
+    pub replaced: Option<[u8; 32]>,
+}
+
+/// The top of the tree that lists a version's chunks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Root {
+    /// Height: 0 = the one chunk itself, 1 = a manifest of chunks, 2 = a manifest of manifests, …
+    pub level: u8,
+    /// Id of the chunk or manifest frame.
+    pub id: [u8; 32],
+}
+
+/// See [`Record::VersionAdded`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionAdded {
+    /// The account.
+    pub account: u64,
+    /// The device's number.
+    pub device: u32,
+    /// The file's id.
+    pub file: u64,
+    /// The file's name on the device.
+    pub path: Vec<u8>,
+    /// The version's id.
+    pub version: u64,
+    /// What the version is.
+    pub content: VersionRow,
+}
+
+/// A version as the catalog keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionRow {
+    /// Length of the content.
+    pub size: u64,
+    /// SHA-256 and CRC-32 of the content, sealed with a key made from the storage name.
+    pub sums: Vec<u8>,
+    /// A keyed hash of the SHA-256, by which a version with known content can be found.
+    pub token: [u8; 16],
+    /// When it arrived by the server's clock, in ms since 1970.
+    pub arrived: i64,
+    /// When it was changed by the device's word.
+    pub mtime: Option<i64>,
+    /// Unix permission bits, if the device told them.
+    pub mode: Option<u32>,
+    /// 32 random bytes, never given twice.
+    pub storage_name: [u8; 32],
+    /// Where its bytes are listed; nothing for an empty file.
+    pub root: Option<Root>,
+}
+
+/// See [`Record::VersionsRemoved`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionsRemoved {
+    /// The account.
+    pub account: u64,
+    /// The file.
+    pub file: u64,
+    /// The versions.
+    pub versions: Vec<u64>,
+    /// When, by whom and how long they are held.
+    pub removal: RemovalRow,
+}
+
+/// A removal as the catalog keeps it beside the version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovalRow {
+    /// When, in ms since 1970.
+    pub at: i64,
+    /// The device whose session asked for it.
+    pub by: String,
+    /// Until when it can be undone, in ms since 1970.
+    pub hold_until: i64,
+}
+
+/// A session as the catalog keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRow {
+    /// The account.
+    pub account: u64,
+    /// The device's name.
+    pub device: String,
+    /// The device's number.
+    pub number: u32,
+    /// The data key wrapped by the key from the session's secret.
+    pub wrap: Vec<u8>,
+    /// When it was opened, in ms since 1970.
+    pub opened: i64,
+}
+
+/// A device as the catalog keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRow {
+    /// Its number in the account.
+    pub number: u32,
+    /// When it signed in for the first time, in ms since 1970.
+    pub first_seen: i64,
+    /// Hash of its session's secret.
+    pub session: Option<[u8; 32]>,
+}
+
+/// A file as the catalog keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRow {
+    /// The device's number.
+    pub device: u32,
+    /// Its name there.
+    pub path: Vec<u8>,
+}
+
+impl Record {
+    /// The record as a frame stores it.
+    pub fn encode(&self) -> Result<Vec<u8>, Error> {
+        match self {
+            Self::AccountAdded(it) => pack(1, it),
+            Self::SessionOpened(it) => pack(2, it),
+            Self::VersionAdded(it) => pack(3, it),
+            Self::VersionsRemoved(it) => pack(4, it),
+        }
+    }
+
+    /// Reads what a frame stores. Never allocates more than the bytes can hold.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        let Some((&[kind, schema], body)) = bytes.split_first_chunk::<2>() else {
+            return Err(Error::format("record", "it is shorter than its kind and schema"));
+        };
+        if schema != SCHEMA {
+            return Err(Error::format("record", format!("kind {kind} has schema {schema}, newer than this program")));
+        }
+        Ok(match kind {
+            1 => Self::AccountAdded(unpack("record", body)?),
+            2 => Self::SessionOpened(unpack("record", body)?),
+            3 => Self::VersionAdded(unpack("record", body)?),
+            4 => Self::VersionsRemoved(unpack("record", body)?),
+            _ if RESERVED_KINDS.contains(&kind) => {
+                return Err(Error::format("record", format!("kind {kind} was written by a newer program")));
+            }
+            _ => return Err(Error::format("record", format!("kind {kind} is not known"))),
+        })
+    }
+
+    /// The account it belongs to.
+    pub fn account(&self) -> u64 {
+        match self {
+            Self::AccountAdded(it) => it.account,
+            Self::SessionOpened(it) => it.account,
+            Self::VersionAdded(it) => it.account,
+            Self::VersionsRemoved(it) => it.account,
+        }
+    }
+
+    /// The counters as this record leaves them, were it the only one.
+    pub fn counters(&self, seq: u64) -> Counters {
+        let mut counters = Counters { seq: seq + 1, ..Counters::default() };
+        match self {
+            Self::AccountAdded(it) => counters.account = it.account + 1,
+            Self::VersionAdded(it) => {
+                counters.file = it.file + 1;
+                counters.version = it.version + 1;
+            }
+            Self::SessionOpened(_) | Self::VersionsRemoved(_) => {}
+        }
+        counters
+    }
+
+    /// The rows it sets and removes.
+    pub fn changes(&self, seq: u64) -> Result<Vec<Change>, Error> {
+        let mut changes = Changes { seq, list: Vec::with_capacity(4) };
+        match self {
+            Self::AccountAdded(it) => {
+                changes.set(keys::account(it.account), it)?;
+                changes.set(keys::account_name(&it.folded), &it.account)?;
+            }
+            Self::SessionOpened(it) => session_rows(it, &mut changes)?,
+            Self::VersionAdded(it) => {
+                changes.set(keys::file(it.account, it.file), &FileRow { device: it.device, path: it.path.clone() })?;
+                changes.set(keys::version(it.account, it.file, it.version), &it.content)?;
+                changes.set(keys::version_file(it.account, it.version), &it.file)?;
+                changes.set(keys::path(it.account, it.device, &it.path), &it.file)?;
+            }
+            Self::VersionsRemoved(it) => {
+                for version in &it.versions {
+                    changes.set(keys::removal(it.account, it.file, *version), &it.removal)?;
+                }
+            }
+        }
+        Ok(changes.list)
+    }
+}
+
+fn session_rows(it: &SessionOpened, changes: &mut Changes) -> Result<(), Error> {
+    if let Some(replaced) = &it.replaced {
+        changes.remove(keys::session(replaced));
+    }
+    let row = SessionRow {
+        account: it.account,
+        device: it.device.clone(),
+        number: it.number,
+        wrap: it.wrap.clone(),
+        opened: it.opened,
+    };
+    changes.set(keys::session(&it.session), &row)?;
+    let device = DeviceRow { number: it.number, first_seen: it.first_seen, session: Some(it.session) };
+    changes.set(keys::device(it.account, &it.device), &device)?;
+    changes.set(keys::device_count(it.account), &it.devices)
+}
+
+struct Changes {
+    seq: u64,
+    list: Vec<Change>,
+}
+
+impl Changes {
+    fn set(&mut self, key: Vec<u8>, row: &impl Serialize) -> Result<(), Error> {
+        self.list.push(Change { key, seq: self.seq, value: Some(encode_row(row)?) });
+        Ok(())
+    }
+
+    fn remove(&mut self, key: Vec<u8>) {
+        self.list.push(Change { key, seq: self.seq, value: None });
+    }
+}
+
+/// A row's value as the catalog keeps it: schema byte and bincode.
+pub fn encode_row(row: &impl Serialize) -> Result<Vec<u8>, Error> {
+    let mut bytes = vec![SCHEMA];
+    append(&mut bytes, row)?;
+    Ok(bytes)
+}
+
+/// Reads a row's value.
+pub fn parse_row<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    match bytes.split_first() {
+        Some((&SCHEMA, body)) => unpack("row", body),
+        _ => Err(Error::format("row", "its schema is not known")),
+    }
+}
+
+fn pack(kind: u8, record: &impl Serialize) -> Result<Vec<u8>, Error> {
+    let mut bytes = vec![kind, SCHEMA];
+    append(&mut bytes, record)?;
+    Ok(bytes)
+}
+
+fn append(bytes: &mut Vec<u8>, it: &impl Serialize) -> Result<(), Error> {
+    bincode::serde::encode_into_std_write(it, bytes, bincode::config::standard())
+        .map(drop)
+        .map_err(|e| Error::format("record", e))
+}
+
+fn unpack<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, Error> {
+    let config = bincode::config::standard().with_limit::<RECORD_BYTES_MAX>();
+    let (it, read) = bincode::serde::decode_from_slice(bytes, config).map_err(|e| Error::format(what, e))?;
+    if read == bytes.len() { Ok(it) } else { Err(Error::format(what, "bytes are left over")) }
+}

@@ -1,0 +1,400 @@
+//! The catalog's ordered rows: a delta in memory, at most one frozen delta on its way to disk, and immutable sorted runs.
+//! Promises that readers see one merged view in which the newest row wins, that what a run's mark covers is on disk, and that damage
+//! is an error, never other data. It never writes a row on `apply`: what is not in a run is replayed from the log by its owner.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+mod error;
+mod filter;
+mod merge;
+mod page;
+mod run;
+mod run_writer;
+mod sled_dir;
+
+pub use error::RowsError;
+
+use self::filter::Probe;
+use self::merge::{Held, Merge, Source};
+use self::page::Entry;
+use self::run::{Budget, Found, Run, Span};
+use self::run_writer::{RunWriter, TEMPORARY};
+use self::sled_dir::io_error;
+
+/// Runs of one size class that are merged into one of the next.
+const FAN_IN: usize = 8;
+/// Upper end of the smallest size class; each next one is `FAN_IN` times as wide.
+const TIER_BYTES: u64 = 8 * 1024 * 1024;
+/// Larger runs are left alone: sled rewrites the list of its trees with each new tree.
+const RUN_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// What a row costs in the delta besides its key and value.
+const ROW_OVERHEAD_BYTES: usize = 96;
+/// Rows a scan takes from the delta at a time.
+const SCAN_ROWS: usize = 1024;
+
+/// A change of one row; no value means that the row is removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// the row's key
+    pub key: Vec<u8>,
+    /// the log's sequence number of the change
+    pub seq: u64,
+    /// the new value
+    pub value: Option<Vec<u8>>,
+}
+
+/// A row that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// the log's sequence number of its last change
+    pub seq: u64,
+    /// its value
+    pub value: Vec<u8>,
+}
+
+/// One run, for statistics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunSummary {
+    /// directory name
+    pub name: String,
+    /// pages of rows
+    pub pages: u32,
+    /// rows, tombstones included
+    pub rows: u64,
+    /// bytes of all pages; the directory is a little larger
+    pub bytes: u64,
+}
+
+/// The row store.
+pub struct Rows {
+    dir: PathBuf,
+    budget: Arc<Budget>,
+    state: RwLock<State>,
+    /// held while runs are written, so that only one thread does
+    writing: Mutex<()>,
+}
+
+struct State {
+    delta: Delta,
+    frozen: Option<Arc<Frozen>>,
+    /// newest first
+    runs: Arc<[Arc<Run>]>,
+}
+
+type Bytes = Arc<[u8]>;
+
+#[derive(Default)]
+struct Delta {
+    rows: BTreeMap<Bytes, (u64, Option<Bytes>)>,
+    bytes: usize,
+}
+
+/// The sources of a scan, newest first, and the last key up to which those from memory are complete (`None`: all of the range).
+type Sources = (Vec<Source>, Option<Bytes>);
+
+struct Frozen {
+    delta: Delta,
+    mark: Vec<u8>,
+}
+
+impl Delta {
+    fn put(&mut self, change: Change) {
+        let bytes = |value: &Option<Bytes>| ROW_OVERHEAD_BYTES + value.as_ref().map_or(0, |value| value.len());
+        let (key, value): (Bytes, Option<Bytes>) = (change.key.into(), change.value.map(Arc::from));
+        self.bytes += bytes(&value) + key.len();
+        let key_bytes = key.len();
+        if let Some((_, old)) = self.rows.insert(key, (change.seq, value)) {
+            self.bytes -= bytes(&old) + key_bytes;
+        }
+    }
+
+    fn get(&self, key: &[u8]) -> Option<Found> {
+        self.rows.get(key).map(|(seq, value)| (*seq, value.as_deref().map(<[u8]>::to_vec)))
+    }
+
+    /// At most `limit` rows of the range, tombstones included, and whether more may follow.
+    fn some(&self, from: &[u8], until: &[u8], limit: usize) -> (Vec<Held>, bool) {
+        let range = self.rows.range::<[u8], _>((Bound::Included(from), Bound::Excluded(until)));
+        let held = range.map(|(key, (seq, value))| Held { key: Arc::clone(key), seq: *seq, value: value.clone() });
+        let rows: Vec<Held> = held.take(limit).collect();
+        let more = rows.len() == limit;
+        (rows, more)
+    }
+}
+
+impl Rows {
+    /// Opens the store in `dir`, which is created when missing, and returns the mark of the newest checkpoint: the owner replays its log
+    /// from there. Leftovers of a crash are removed.
+    ///
+    /// # Errors
+    /// `Damaged`, `Unreadable` and `Gap` mean that the catalog has to be rebuilt.
+    pub fn open(dir: &Path) -> Result<(Rows, Option<Vec<u8>>), RowsError> {
+        fs::create_dir_all(dir).map_err(io_error(dir))?;
+        let budget = Arc::new(Budget::default());
+        let mut runs = open_runs(dir, spans(dir)?, &budget)?;
+        runs.sort_by_key(|run| run.span.from);
+        let mut before = 0;
+        for run in &runs {
+            if run.span.from != before + 1 {
+                return Err(RowsError::Gap { run: run.span.name(), before });
+            }
+            before = run.span.to;
+        }
+        runs.reverse();
+        let mark = runs.first().map(|run| run.footer.mark.clone());
+        let state = RwLock::new(State { delta: Delta::default(), frozen: None, runs: runs.into() });
+        Ok((Rows { dir: dir.to_owned(), budget, state, writing: Mutex::new(()) }, mark))
+    }
+
+    /// The row of a key.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Row>, RowsError> {
+        Ok(self.find(key)?.and_then(|(seq, value)| value.map(|value| Row { seq, value })))
+    }
+
+    /// The seq of a key's last change, of a removal too as long as its tombstone is kept.
+    pub fn seq_of(&self, key: &[u8]) -> Result<Option<u64>, RowsError> {
+        Ok(self.find(key)?.map(|(seq, _)| seq))
+    }
+
+    fn find(&self, key: &[u8]) -> Result<Option<Found>, RowsError> {
+        let runs = {
+            let state = self.read();
+            let frozen = || state.frozen.as_ref().and_then(|frozen| frozen.delta.get(key));
+            if let Some(found) = state.delta.get(key).or_else(frozen) {
+                return Ok(Some(found));
+            }
+            Arc::clone(&state.runs)
+        };
+        let probe = Probe::of(key);
+        for run in runs.iter() {
+            if let Some(found) = run.get(key, probe)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// At most `limit` rows of `from..until` in key order; the caller goes on from the last key followed by a zero byte.
+    pub fn scan(&self, from: &[u8], until: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Row)>, RowsError> {
+        let mut out = Vec::with_capacity(limit.min(SCAN_ROWS));
+        let mut from = from.to_vec();
+        while out.len() < limit && from.as_slice() < until {
+            match self.scan_some(&from, until, limit, &mut out)? {
+                Some(next) => from = next,
+                None => break,
+            }
+        }
+        Ok(out)
+    }
+
+    /// One look at the store; returns where to look again when the part taken from memory did not reach far enough.
+    fn scan_some(&self, from: &[u8], until: &[u8], limit: usize, out: &mut Vec<(Vec<u8>, Row)>) -> Result<Option<Vec<u8>>, RowsError> {
+        let (sources, reach) = self.sources(from, until, limit.clamp(1, SCAN_ROWS))?;
+        let mut merge = Merge::new(sources);
+        while let Some(Entry { key, seq, value }) = merge.entry() {
+            if out.len() >= limit || key >= until {
+                return Ok(reach.filter(|_| out.len() < limit).map(|reach| after(&reach)));
+            }
+            if reach.as_ref().is_some_and(|reach| key > &**reach) {
+                break;
+            }
+            if let Some(value) = value {
+                out.push((key.to_vec(), Row { seq, value: value.to_vec() }));
+            }
+            merge.advance()?;
+        }
+        Ok(reach.map(|reach| after(&reach)))
+    }
+
+    fn sources(&self, from: &[u8], until: &[u8], limit: usize) -> Result<Sources, RowsError> {
+        let (parts, runs) = {
+            let state = self.read();
+            let frozen = state.frozen.as_ref().map(|frozen| frozen.delta.some(from, until, limit));
+            ([Some(state.delta.some(from, until, limit)), frozen], Arc::clone(&state.runs))
+        };
+        let mut sources = Vec::with_capacity(runs.len() + parts.len());
+        let mut reach: Option<Bytes> = None;
+        for (rows, more) in parts.into_iter().flatten() {
+            if let Some(last) = rows.last().filter(|_| more)
+                && reach.as_ref().is_none_or(|reach| last.key < *reach)
+            {
+                reach = Some(Arc::clone(&last.key));
+            }
+            sources.extend(Source::memory(rows));
+        }
+        for run in runs.iter() {
+            sources.extend(run.cursor(from)?.map(|cursor| Source::Run(Box::new(cursor))));
+        }
+        Ok((sources, reach))
+    }
+
+    /// Puts changes into the delta; what is applied last wins.
+    pub fn apply(&self, changes: Vec<Change>) {
+        let mut state = self.write();
+        for change in changes {
+            state.delta.put(change);
+        }
+    }
+
+    /// For replay: ignores a change older than what is known of its key, a tombstone included. One thread at a time.
+    pub fn apply_if_newer(&self, changes: Vec<Change>) -> Result<(), RowsError> {
+        for change in changes {
+            if self.seq_of(&change.key)?.is_none_or(|known| change.seq >= known) {
+                self.write().delta.put(change);
+            }
+        }
+        Ok(())
+    }
+
+    /// Memory taken by the delta, an estimate; the frozen delta is not counted.
+    pub fn delta_bytes(&self) -> usize {
+        self.read().delta.bytes
+    }
+
+    /// Sets aside everything applied so far, to be written under `mark`. Cheap. False, and nothing done, when the last frozen delta is not
+    /// written yet or there is nothing to write.
+    pub fn freeze(&self, mark: Vec<u8>) -> bool {
+        let mut state = self.write();
+        if state.frozen.is_some() || state.delta.rows.is_empty() {
+            return false;
+        }
+        let delta = std::mem::take(&mut state.delta);
+        state.frozen = Some(Arc::new(Frozen { delta, mark }));
+        true
+    }
+
+    /// Writes the frozen delta, if there is one, as a durable run, then does the merges that are due. Slow; for a background thread.
+    /// After an error the frozen delta is still readable, and the next call tries again.
+    pub fn write_frozen(&self) -> Result<(), RowsError> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let frozen = self.read().frozen.clone();
+        if let Some(frozen) = frozen {
+            self.write_delta(&frozen)?;
+        }
+        loop {
+            let runs = Arc::clone(&self.read().runs);
+            let sizes: Vec<u64> = runs.iter().map(|run| run.footer.bytes).collect();
+            let Some(count) = merge_due(&sizes) else { return Ok(()) };
+            self.merge(&runs, count)?;
+        }
+    }
+
+    fn write_delta(&self, frozen: &Frozen) -> Result<(), RowsError> {
+        let number = self.read().runs.first().map_or(1, |newest| newest.span.to + 1);
+        let span = Span { from: number, to: number };
+        let mut writer = RunWriter::create(&self.dir, span, frozen.delta.rows.len() as u64)?;
+        for (key, (seq, value)) in &frozen.delta.rows {
+            writer.push(&Entry { key, seq: *seq, value: value.as_deref() })?;
+        }
+        let run = Arc::new(writer.finish(&frozen.mark, Arc::clone(&self.budget))?);
+        let mut state = self.write();
+        state.runs = std::iter::once(run).chain(state.runs.iter().cloned()).collect();
+        state.frozen = None;
+        Ok(())
+    }
+
+    /// Merges the newest `count` runs into one; tombstones go when nothing older is left for them to hide.
+    fn merge(&self, runs: &[Arc<Run>], count: usize) -> Result<(), RowsError> {
+        let (inputs, older) = runs.split_at(count);
+        let (Some(newest), Some(oldest)) = (inputs.first(), inputs.last()) else { return Ok(()) };
+        let span = Span { from: oldest.span.from, to: newest.span.to };
+        let mut sources = Vec::with_capacity(count);
+        for run in inputs {
+            sources.extend(run.cursor(&[])?.map(|cursor| Source::Run(Box::new(cursor))));
+        }
+        let mut merge = Merge::new(sources);
+        let mut writer = RunWriter::create(&self.dir, span, inputs.iter().map(|run| run.footer.rows).sum())?;
+        while let Some(entry) = merge.entry() {
+            if entry.value.is_some() || !older.is_empty() {
+                writer.push(&entry)?;
+            }
+            merge.advance()?;
+        }
+        let merged = Arc::new(writer.finish(&newest.footer.mark, Arc::clone(&self.budget))?);
+        self.write().runs = std::iter::once(merged).chain(older.iter().cloned()).collect();
+        inputs.iter().for_each(|run| run.supersede());
+        Ok(())
+    }
+
+    /// The runs, newest first.
+    pub fn runs(&self) -> Vec<RunSummary> {
+        let runs = Arc::clone(&self.read().runs);
+        let summary = |run: &Arc<Run>| RunSummary {
+            name: run.span.name(),
+            pages: run.footer.pages,
+            rows: run.footer.rows,
+            bytes: run.footer.bytes,
+        };
+        runs.iter().map(summary).collect()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn after(key: &[u8]) -> Vec<u8> {
+    [key, &[0]].concat()
+}
+
+/// How many of the newest runs are to be merged, given their sizes, newest first: as soon as `FAN_IN` neighbours are of a size class or below.
+fn merge_due(sizes: &[u64]) -> Option<usize> {
+    let mut class = TIER_BYTES;
+    loop {
+        let count = sizes.iter().take_while(|bytes| **bytes <= class).count();
+        if count >= FAN_IN {
+            return (sizes[..count].iter().sum::<u64>() <= RUN_BYTES_MAX).then_some(count);
+        }
+        if count == sizes.len() {
+            return None;
+        }
+        class *= FAN_IN as u64;
+    }
+}
+
+/// The runs in `dir`, the widest first; what a crash left is removed.
+fn spans(dir: &Path) -> Result<Vec<Span>, RowsError> {
+    let mut spans = Vec::new();
+    for entry in fs::read_dir(dir).map_err(io_error(dir))? {
+        let path = entry.map_err(io_error(dir))?.path();
+        let name = sled_dir::name_of(&path);
+        if name.starts_with(TEMPORARY) || name.ends_with(".dead") {
+            fs::remove_dir_all(&path).map_err(io_error(&path))?;
+        } else if let Some(span) = Span::parse(&name) {
+            spans.push(span);
+        } else {
+            tracing::warn!(path = %path.display(), "not part of the catalog, left alone");
+        }
+    }
+    spans.sort_by_key(|span| (span.from.abs_diff(span.to), span.from));
+    spans.reverse();
+    Ok(spans)
+}
+
+/// Opens what is complete. A run inside a complete one is superseded; one without a footer was never completed. Both are removed.
+fn open_runs(dir: &Path, spans: Vec<Span>, budget: &Arc<Budget>) -> Result<Vec<Arc<Run>>, RowsError> {
+    let mut runs: Vec<Arc<Run>> = Vec::new();
+    for span in spans {
+        let superseded = runs.iter().any(|run| run.span.contains(span));
+        let run = if superseded { None } else { Run::open(dir, span, Arc::clone(budget))? };
+        match run {
+            Some(run) => runs.push(Arc::new(run)),
+            None => {
+                tracing::info!(run = span.name(), superseded, "a catalog run is removed");
+                sled_dir::remove(&dir.join(span.name()))?;
+            }
+        }
+    }
+    Ok(runs)
+}
+
+#[cfg(test)]
+mod tests;

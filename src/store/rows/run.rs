@@ -1,0 +1,317 @@
+//! One immutable sorted run of the catalog: a sled database of pages, written once, then only read.
+//! Promises that a run under its final name is complete and durable, and that a page is verified before a row of it is used:
+//! damage is an error, never other data. It never changes a run, and never opens a tree the footer does not cover.
+//!
+//! ```text
+//! tree n (u32 BE)  pages 9n … 9n+8 under their number (u32 BE): rows, then the tail (index ‖ filter) in pieces
+//! tree "footer"    key 0: checksum · magic · pages u32 · tail pages u32 · index bytes u64 · rows u64 · bytes u64 · mark
+//! ```
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use super::filter::{Filter, Probe};
+use super::page::{self, Entry, Index, Place, Reader};
+use super::RowsError;
+use super::sled_dir;
+
+/// A tree that ends at nine values is written exactly once; the tenth would rewrite its leaf.
+pub(super) const PAGES_PER_TREE: u32 = 9;
+pub(super) const FOOTER_TREE: &[u8] = b"footer";
+pub(super) const FOOTER_KEY: &[u8] = &[0];
+const FOOTER_MAGIC: &[u8; 4] = b"RBr1";
+/// sled keeps what it has read; above this many bytes over all runs, a run closes its handle …
+const READ_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// … if it holds at least this many of them.
+const READ_BYTES_SHARE: u64 = 4 * 1024 * 1024;
+
+/// Bytes that the open handles of all runs may hold in memory.
+#[derive(Default)]
+pub(super) struct Budget(AtomicU64);
+
+/// What a run says about itself in its footer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Footer {
+    pub pages: u32,
+    pub tail_pages: u32,
+    pub index_bytes: u64,
+    pub rows: u64,
+    pub bytes: u64,
+    pub mark: Vec<u8>,
+}
+
+impl Footer {
+    pub fn seal(&self, place: Place) -> Vec<u8> {
+        let mut out = vec![0; page::CHECKSUM_BYTES];
+        out.extend_from_slice(FOOTER_MAGIC);
+        out.extend_from_slice(&self.pages.to_le_bytes());
+        out.extend_from_slice(&self.tail_pages.to_le_bytes());
+        for number in [self.index_bytes, self.rows, self.bytes] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        out.extend_from_slice(&self.mark);
+        page::seal(&mut out, place);
+        out
+    }
+
+    pub fn open(bytes: &[u8], place: Place) -> Option<Footer> {
+        let (magic, body) = page::open(bytes, place)?.split_first_chunk::<4>()?;
+        let (pages, body) = body.split_first_chunk()?;
+        let (tail_pages, body) = body.split_first_chunk()?;
+        let (index_bytes, body) = body.split_first_chunk()?;
+        let (rows, body) = body.split_first_chunk()?;
+        let (bytes, mark) = body.split_first_chunk()?;
+        (magic == FOOTER_MAGIC).then(|| Footer {
+            pages: u32::from_le_bytes(*pages),
+            tail_pages: u32::from_le_bytes(*tail_pages),
+            index_bytes: u64::from_le_bytes(*index_bytes),
+            rows: u64::from_le_bytes(*rows),
+            bytes: u64::from_le_bytes(*bytes),
+            mark: mark.to_vec(),
+        })
+    }
+}
+
+/// The numbers in a run's name: it holds checkpoints `from` to `to`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub from: u32,
+    pub to: u32,
+}
+
+impl Span {
+    pub fn parse(name: &str) -> Option<Span> {
+        let (from, to) = name.strip_prefix("run-")?.split_once('-')?;
+        let span = Span { from: from.parse().ok()?, to: to.parse().ok()? };
+        (span.name() == name && span.from <= span.to).then_some(span)
+    }
+
+    pub fn name(self) -> String {
+        format!("run-{:08}-{:08}", self.from, self.to)
+    }
+
+    pub fn place(self, page: u32) -> Place {
+        Place { from: self.from, to: self.to, page }
+    }
+
+    /// The place of the footer: no page has this number.
+    pub fn footer_place(self) -> Place {
+        self.place(u32::MAX)
+    }
+
+    pub fn contains(self, other: Span) -> bool {
+        self.from <= other.from && other.to <= self.to
+    }
+}
+
+/// What a row lookup in one run gives: the seq, and the value or a tombstone.
+pub(super) type Found = (u64, Option<Vec<u8>>);
+
+/// A complete run. Readers run in parallel; the handle is closed and opened again as memory demands.
+pub(super) struct Run {
+    pub span: Span,
+    pub footer: Footer,
+    dir: PathBuf,
+    index: Index,
+    filter: Filter,
+    handle: RwLock<Option<sled::Db>>,
+    recent: Mutex<Option<(u32, sled::IVec)>>,
+    budget: Arc<Budget>,
+    share: AtomicU64,
+    last_tree: AtomicU32,
+    superseded: AtomicBool,
+}
+
+impl Run {
+    /// A run just written: nothing of it has to be read.
+    pub fn written(catalog: &Path, span: Span, footer: Footer, index: Index, filter: Filter, budget: Arc<Budget>) -> Run {
+        Run {
+            span,
+            footer,
+            dir: catalog.join(span.name()),
+            index,
+            filter,
+            handle: RwLock::new(None),
+            recent: Mutex::new(None),
+            budget,
+            share: AtomicU64::new(0),
+            last_tree: AtomicU32::new(u32::MAX),
+            superseded: AtomicBool::new(false),
+        }
+    }
+
+    /// Reads footer and index; `None` when the run has no footer, that is, was never completed.
+    pub fn open(catalog: &Path, span: Span, budget: Arc<Budget>) -> Result<Option<Run>, RowsError> {
+        let dir = catalog.join(span.name());
+        let db = sled_dir::open(&dir)?;
+        let result = read_footer(&dir, &db, span);
+        let Some(footer) = result? else {
+            sled_dir::close(&dir, db)?;
+            return Ok(None);
+        };
+        let empty = Run::written(catalog, span, footer, Index::default(), Filter::for_rows(0), budget);
+        *empty.handle.write().unwrap_or_else(PoisonError::into_inner) = Some(db);
+        let (index, filter) = empty.read_tail()?;
+        let run = Run::written(catalog, span, empty.footer.clone(), index, filter, Arc::clone(&empty.budget));
+        drop(empty); // closes the handle: the index came through memory that is better given back
+        Ok(Some(run))
+    }
+
+    fn read_tail(&self) -> Result<(Index, Filter), RowsError> {
+        let unreadable = |reason: &str| RowsError::Unreadable { run: self.span.name(), reason: reason.to_owned() };
+        let mut tail = Vec::new();
+        let last = self.footer.pages.checked_add(self.footer.tail_pages).ok_or_else(|| unreadable("page count"))?;
+        for number in self.footer.pages..last {
+            tail.extend_from_slice(&self.page(number)?[page::CHECKSUM_BYTES..]);
+        }
+        let (index, filter) = usize::try_from(self.footer.index_bytes)
+            .ok()
+            .and_then(|bytes| tail.split_at_checked(bytes))
+            .ok_or_else(|| unreadable("the index is shorter than the footer says"))?;
+        let index = Index::read(index).filter(|index| index.pages() == self.footer.pages);
+        Ok((index.ok_or_else(|| unreadable("the index does not fit the footer"))?, Filter::read(filter)))
+    }
+
+    /// Looks a key up: one page is read, none when the filter knows better.
+    pub fn get(&self, key: &[u8], probe: Probe) -> Result<Option<Found>, RowsError> {
+        if !self.filter.may_hold(probe) {
+            return Ok(None);
+        }
+        let Some(number) = self.index.find(key) else { return Ok(None) };
+        let page = self.page(number)?;
+        let mut reader = Reader::default();
+        if !reader.seek(&page, key).map_err(|_| self.damaged(number))? || reader.key() != key {
+            return Ok(None);
+        }
+        let entry = reader.entry(&page);
+        Ok(Some((entry.seq, entry.value.map(<[u8]>::to_vec))))
+    }
+
+    /// A cursor on the first row whose key is not below `from`; `None` when there is none.
+    pub fn cursor(self: &Arc<Run>, from: &[u8]) -> Result<Option<Cursor>, RowsError> {
+        if self.footer.pages == 0 {
+            return Ok(None);
+        }
+        let number = self.index.find(from).unwrap_or(0);
+        let mut cursor = Cursor { page: self.page(number)?, run: Arc::clone(self), number, reader: Reader::default() };
+        if cursor.reader.seek(&cursor.page, from).map_err(|_| self.damaged(number))? || cursor.next_page()? {
+            return Ok(Some(cursor));
+        }
+        Ok(None)
+    }
+
+    /// Marks the run as replaced: its directory goes when the last reader is done with it.
+    pub fn supersede(&self) {
+        self.superseded.store(true, Ordering::Release);
+    }
+
+    fn damaged(&self, page: u32) -> RowsError {
+        RowsError::Damaged { run: self.span.name(), page }
+    }
+
+    fn page(&self, number: u32) -> Result<sled::IVec, RowsError> {
+        if let Some((held, page)) = &*self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+            && *held == number
+        {
+            return Ok(page.clone());
+        }
+        let page = self.fetch(number)?.filter(|page| page::open(page, self.span.place(number)).is_some());
+        let page = page.ok_or_else(|| self.damaged(number))?;
+        *self.recent.lock().unwrap_or_else(PoisonError::into_inner) = Some((number, page.clone()));
+        self.account(number, page.len())?;
+        Ok(page)
+    }
+
+    fn fetch(&self, number: u32) -> Result<Option<sled::IVec>, RowsError> {
+        loop {
+            if let Some(db) = &*self.handle.read().unwrap_or_else(PoisonError::into_inner) {
+                let tree = (number / PAGES_PER_TREE).to_be_bytes();
+                let read = sled_dir::guarded(&self.dir, || db.open_tree(tree)?.get(number.to_be_bytes()));
+                return read.map_err(|error| match error {
+                    RowsError::Unreadable { .. } => self.damaged(number),
+                    other => other,
+                });
+            }
+            let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
+            if handle.is_none() {
+                *handle = Some(sled_dir::open(&self.dir)?);
+            }
+        }
+    }
+
+    /// sled reads a whole tree for one of its pages, and keeps it.
+    fn account(&self, number: u32, bytes: usize) -> Result<(), RowsError> {
+        let tree = number / PAGES_PER_TREE;
+        if self.last_tree.swap(tree, Ordering::Relaxed) == tree {
+            return Ok(());
+        }
+        let bytes = bytes as u64 * u64::from(PAGES_PER_TREE);
+        let share = self.share.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let all = self.budget.0.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if all >= READ_BYTES_MAX && share >= READ_BYTES_SHARE { self.recycle() } else { Ok(()) }
+    }
+
+    /// Closes the handle, which is what gives sled's memory back; the next read opens it again.
+    fn recycle(&self) -> Result<(), RowsError> {
+        let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
+        let share = self.share.swap(0, Ordering::Relaxed);
+        self.budget.0.fetch_sub(share, Ordering::Relaxed);
+        handle.take().map_or(Ok(()), |db| sled_dir::close(&self.dir, db))
+    }
+}
+
+/// The footer of the run in `db`; `None` when it was never written.
+pub(super) fn read_footer(dir: &Path, db: &sled::Db, span: Span) -> Result<Option<Footer>, RowsError> {
+    let names = sled_dir::guarded(dir, || Ok(db.tree_names()))?;
+    if !names.iter().any(|name| name == FOOTER_TREE) {
+        return Ok(None);
+    }
+    let bytes = sled_dir::guarded(dir, || db.open_tree(FOOTER_TREE)?.get(FOOTER_KEY))?;
+    let Some(bytes) = bytes else { return Ok(None) };
+    let footer = Footer::open(&bytes, span.footer_place());
+    footer.map(Some).ok_or_else(|| RowsError::Unreadable { run: span.name(), reason: "the footer does not verify".to_owned() })
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let closed = self.recycle();
+        let removed = if self.superseded.load(Ordering::Acquire) { sled_dir::remove(&self.dir) } else { Ok(()) };
+        if let Err(error) = closed.and(removed) {
+            tracing::warn!(run = self.span.name(), %error, "a catalog run was not put away; the next start does it");
+        }
+    }
+}
+
+/// Stands on a row of a run; it keeps its page, so that reading on costs no lock.
+pub(super) struct Cursor {
+    run: Arc<Run>,
+    page: sled::IVec,
+    number: u32,
+    reader: Reader,
+}
+
+impl Cursor {
+    pub fn key(&self) -> &[u8] {
+        self.reader.key()
+    }
+
+    pub fn entry(&self) -> Entry<'_> {
+        self.reader.entry(&self.page)
+    }
+
+    /// Moves to the next row; false at the end of the run.
+    pub fn advance(&mut self) -> Result<bool, RowsError> {
+        Ok(self.reader.step(&self.page).map_err(|_| self.run.damaged(self.number))? || self.next_page()?)
+    }
+
+    fn next_page(&mut self) -> Result<bool, RowsError> {
+        if self.number + 1 >= self.run.footer.pages {
+            return Ok(false);
+        }
+        self.number += 1;
+        self.page = self.run.page(self.number)?;
+        self.reader = Reader::default();
+        self.reader.step(&self.page).map_err(|_| self.run.damaged(self.number))
+    }
+}

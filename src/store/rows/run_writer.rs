@@ -1,0 +1,197 @@
+//! Writes one run: rows in key order in, a complete and durable directory under its final name out.
+//! Promises that the final name appears last, after everything behind it is synced. An error leaves only a `tmp-` directory,
+//! which the next attempt or the next start removes; it never touches another run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::filter::{Filter, Probe};
+use super::page::{self, Builder, Entry, Index};
+use super::RowsError;
+use super::run::{Budget, FOOTER_KEY, FOOTER_TREE, Footer, PAGES_PER_TREE, Run, Span, read_footer};
+use super::sled_dir::{self, io_error};
+
+/// A page is closed before it would grow over this. Measured at 8, 16 and 32 KiB, see RESULTS.md.
+const PAGE_BYTES: usize = 16 * 1024;
+/// With nine of them in a tree and this much in one, a page stays inline in sled.
+const PAGE_BYTES_MAX: usize = 240 * 1024;
+const TAIL_PIECE_BYTES: usize = 64 * 1024;
+/// sled queues buffers without a limit.
+const FLUSH_BYTES: usize = 4 * 1024 * 1024;
+/// sled keeps what was written until its handle goes.
+const RECYCLE_BYTES: usize = 32 * 1024 * 1024;
+
+pub(super) const TEMPORARY: &str = "tmp-";
+
+pub(super) struct RunWriter {
+    catalog: PathBuf,
+    dir: PathBuf,
+    span: Span,
+    db: Option<sled::Db>,
+    tree: Option<(u32, sled::Tree)>,
+    page: Builder,
+    index: Index,
+    filter: Filter,
+    pages: u32,
+    rows: u64,
+    bytes: u64,
+    unflushed: usize,
+    unrecycled: usize,
+}
+
+impl RunWriter {
+    /// Starts the run `span` of at most `rows_max` rows in a temporary directory.
+    pub fn create(catalog: &Path, span: Span, rows_max: u64) -> Result<RunWriter, RowsError> {
+        let dir = catalog.join(format!("{TEMPORARY}{}", span.name()));
+        if dir.exists() {
+            fs::remove_dir_all(&dir).map_err(io_error(&dir))?;
+        }
+        Ok(RunWriter {
+            catalog: catalog.to_owned(),
+            db: Some(sled_dir::open(&dir)?),
+            dir,
+            span,
+            tree: None,
+            page: Builder::new(),
+            index: Index::default(),
+            filter: Filter::for_rows(rows_max),
+            pages: 0,
+            rows: 0,
+            bytes: 0,
+            unflushed: 0,
+            unrecycled: 0,
+        })
+    }
+
+    /// Adds a row; its key is above all keys before it.
+    pub fn push(&mut self, entry: &Entry<'_>) -> Result<(), RowsError> {
+        if !self.page.is_empty() && self.page.bytes_with(entry) > PAGE_BYTES {
+            self.end_page()?;
+        }
+        if self.page.is_empty() {
+            if self.page.bytes_with(entry) > PAGE_BYTES_MAX {
+                return Err(RowsError::RowTooLarge { key_bytes: entry.key.len(), value_bytes: entry.value.map_or(0, <[u8]>::len) });
+            }
+            // the first page takes every key below the second
+            let separator = if self.rows == 0 { &[] } else { self.page.separator(entry.key) };
+            self.index.push(separator);
+        }
+        self.page.push(entry);
+        self.filter.add(Probe::of(entry.key));
+        self.rows += 1;
+        Ok(())
+    }
+
+    fn end_page(&mut self) -> Result<(), RowsError> {
+        let page = self.page.finish(self.span.place(self.pages));
+        self.put(page)
+    }
+
+    fn db(&mut self) -> Result<&sled::Db, RowsError> {
+        let db = match self.db.take() {
+            Some(db) => db,
+            None => sled_dir::open(&self.dir)?,
+        };
+        Ok(self.db.insert(db))
+    }
+
+    fn put(&mut self, page: Vec<u8>) -> Result<(), RowsError> {
+        let number = self.pages / PAGES_PER_TREE;
+        if self.tree.as_ref().is_none_or(|(open, _)| *open != number) {
+            self.tree = None;
+            self.make_room()?;
+            let dir = self.dir.clone();
+            let db = self.db()?;
+            self.tree = Some((number, sled_dir::guarded(&dir, || db.open_tree(number.to_be_bytes()))?));
+        }
+        let (bytes, key) = (page.len(), self.pages.to_be_bytes());
+        if let Some((_, tree)) = &self.tree {
+            sled_dir::guarded(&self.dir, || tree.insert(key, page))?;
+        }
+        self.pages += 1;
+        self.bytes += bytes as u64;
+        self.unflushed += bytes;
+        self.unrecycled += bytes;
+        Ok(())
+    }
+
+    /// Between two trees: hands over what sled holds, and now and then closes the handle to free its memory.
+    fn make_room(&mut self) -> Result<(), RowsError> {
+        if self.unrecycled >= RECYCLE_BYTES {
+            self.close()?;
+        } else if self.unflushed >= FLUSH_BYTES {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), RowsError> {
+        let dir = self.dir.clone();
+        let db = self.db()?;
+        sled_dir::guarded(&dir, || db.flush())?;
+        self.unflushed = 0;
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), RowsError> {
+        self.tree = None;
+        self.flush()?;
+        self.unrecycled = 0;
+        self.db.take().map_or(Ok(()), |db| sled_dir::close(&self.dir, db))
+    }
+
+    fn put_tail(&mut self) -> Result<(u32, u64), RowsError> {
+        let mut tail = Vec::new();
+        self.index.write(&mut tail);
+        let index_bytes = tail.len() as u64;
+        self.filter.write(&mut tail);
+        let first = self.pages;
+        for piece in tail.chunks(TAIL_PIECE_BYTES) {
+            let mut page = vec![0; page::CHECKSUM_BYTES];
+            page.extend_from_slice(piece);
+            page::seal(&mut page, self.span.place(self.pages));
+            self.put(page)?;
+        }
+        Ok((self.pages - first, index_bytes))
+    }
+
+    /// Completes the run, makes it durable and gives it its name.
+    pub fn finish(mut self, mark: &[u8], budget: Arc<Budget>) -> Result<Run, RowsError> {
+        if !self.page.is_empty() {
+            self.end_page()?;
+        }
+        let pages = self.pages;
+        let (tail_pages, index_bytes) = self.put_tail()?;
+        let footer = Footer { pages, tail_pages, index_bytes, rows: self.rows, bytes: self.bytes, mark: mark.to_vec() };
+        let (dir, sealed) = (self.dir.clone(), footer.seal(self.span.footer_place()));
+        let db = self.db()?;
+        sled_dir::guarded(&dir, || db.open_tree(FOOTER_TREE)?.insert(FOOTER_KEY, sealed))?;
+        self.close()?;
+        self.check_again(&footer)?;
+        self.publish()?;
+        let RunWriter { catalog, span, index, filter, .. } = self;
+        Ok(Run::written(&catalog, span, footer, index, filter, budget))
+    }
+
+    /// Only opening writes sled's snapshot, without which a damaged bit is not an error but a silent end of the log.
+    fn check_again(&mut self, footer: &Footer) -> Result<(), RowsError> {
+        let (dir, span) = (self.dir.clone(), self.span);
+        let written = read_footer(&dir, self.db()?, span)?;
+        self.close()?;
+        if written.as_ref() == Some(footer) {
+            return Ok(());
+        }
+        Err(RowsError::Unreadable { run: span.name(), reason: "the footer just written does not read back".to_owned() })
+    }
+
+    fn publish(&self) -> Result<(), RowsError> {
+        sled_dir::settle(&self.dir)?;
+        let name = self.catalog.join(self.span.name());
+        if name.exists() {
+            sled_dir::remove(&name)?; // published by an attempt whose last sync failed; nobody has seen it
+        }
+        fs::rename(&self.dir, &name).map_err(io_error(&name))?;
+        sled_dir::sync(&self.catalog)
+    }
+}

@@ -1,0 +1,115 @@
+//! One small sled database per directory: opened, flushed and closed the one way that is safe with sled 0.34.7.
+//! Promises that no panic of sled gets out, and that what `settle` returned Ok for survives a power cut.
+//! It never uses batches, transactions, `flush_async` or the flusher thread.
+
+use std::fs::{self, File};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::RowsError;
+
+/// So that a page stays inline: sled moves values above a quarter of a segment into files it never syncs.
+const SEGMENT_BYTES: usize = 1024 * 1024;
+/// sled may not go lower; what really bounds memory is that handles are dropped and opened again.
+const CACHE_BYTES: u64 = 256 * 1024;
+const LOCK_TRIES: u32 = 500;
+const LOCK_WAIT: Duration = Duration::from_millis(10);
+
+pub(super) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> RowsError + '_ {
+    move |source| RowsError::Io { path: path.to_owned(), source }
+}
+
+/// The run a directory belongs to, as it is named in errors.
+pub(super) fn name_of(dir: &Path) -> String {
+    dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Runs a call into sled; a panic becomes an error that names the run.
+pub(super) fn guarded<T>(dir: &Path, call: impl FnOnce() -> sled::Result<T>) -> Result<T, RowsError> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(result) => result.map_err(|error| refused(dir, error)),
+        Err(panic) => Err(RowsError::Unreadable { run: name_of(dir), reason: panic_text(&*panic) }),
+    }
+}
+
+fn refused(dir: &Path, error: sled::Error) -> RowsError {
+    match error {
+        // a file that ends too early is damage, any other answer of the system may be different the next time
+        sled::Error::Io(ref source) if source.kind() != io::ErrorKind::UnexpectedEof => RowsError::Sled(error),
+        other => RowsError::Unreadable { run: name_of(dir), reason: other.to_string() },
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("sled panicked: {}", text.unwrap_or("without a message"))
+}
+
+/// Opens (or creates) the database in `dir`.
+pub(super) fn open(dir: &Path) -> Result<sled::Db, RowsError> {
+    remove_half_snapshots(dir)?;
+    let config = sled::Config::new().path(dir).segment_size(SEGMENT_BYTES).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+    let mut tries = 0;
+    loop {
+        match guarded(dir, || config.open()) {
+            // the lock of a handle dropped just now may be held for a moment
+            Err(RowsError::Sled(sled::Error::Io(error))) if tries < LOCK_TRIES && error.to_string().contains("could not acquire lock") => {
+                tries += 1;
+                sleep(LOCK_WAIT);
+            }
+            result => return result,
+        }
+    }
+}
+
+/// A crash while sled writes a snapshot leaves a `.generating` that makes every later open fail.
+fn remove_half_snapshots(dir: &Path) -> Result<(), RowsError> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(io_error(dir))?,
+    };
+    for entry in entries {
+        let path = entry.map_err(io_error(dir))?.path();
+        if path.extension().is_some_and(|extension| extension == "generating") {
+            fs::remove_file(&path).map_err(io_error(&path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Closes the database; sled may panic while it syncs.
+pub(super) fn close(dir: &Path, db: sled::Db) -> Result<(), RowsError> {
+    guarded(dir, || {
+        drop(db);
+        Ok(())
+    })
+}
+
+/// Makes the files of a closed database, and their names in its directory, durable: sled itself never syncs `conf` nor a directory.
+pub(super) fn settle(dir: &Path) -> Result<(), RowsError> {
+    for entry in fs::read_dir(dir).map_err(io_error(dir))? {
+        sync(&entry.map_err(io_error(dir))?.path())?;
+    }
+    sync(dir)
+}
+
+/// fsync of a file or directory.
+pub(super) fn sync(path: &Path) -> Result<(), RowsError> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(io_error(path))
+}
+
+/// Removes a directory in two steps, so that a crash leaves the whole or a name that the next start removes.
+pub(super) fn remove(dir: &Path) -> Result<(), RowsError> {
+    let dead = dir.with_extension("dead");
+    if dead.exists() {
+        fs::remove_dir_all(&dead).map_err(io_error(&dead))?;
+    }
+    fs::rename(dir, &dead).map_err(io_error(dir))?;
+    if let Some(parent) = dir.parent() {
+        sync(parent)?;
+    }
+    fs::remove_dir_all(&dead).map_err(io_error(&dead))
+}
