@@ -1,5 +1,5 @@
-//! RBackup: a self-hosted backup service in one binary. Start reading at `app.rs`, `service/` and `store/mod.rs`;
-//! `ARCHITECTURE.md` has the plan of the house.
+//! RBackup: a self-hosted backup service in one binary. Start reading at `app.rs`, `server/mod.rs`, `service/upload.rs`
+//! and `store/mod.rs`; `ARCHITECTURE.md` has the plan of the house.
 
 pub mod model;
 
@@ -7,3 +7,10 @@ pub mod chunk;
 pub mod store;
 
 pub mod service;
+
+pub mod wire;
+pub mod server;
+
+pub mod config;
+pub mod app;
+pub mod cli;

@@ -59,3 +59,44 @@ pub const PASSWORD_RUNS_WAITING_MAX: usize = 16;
 
 /// Files a page of a scan brings at once.
 pub const SCAN_ROWS: usize = 1024;
+
+// ---- added by the server room ----
+
+/// Spaces and tabs between a boundary and its line's end; gateways of old mail added a few.
+pub const DELIMITER_PADDING_BYTES_MAX: usize = 128;
+/// Pairs of one query or form; the longest request of ours has six.
+pub const QUERY_PAIRS_MAX: usize = 64;
+/// Body frames below this are copied together; larger ones cross as they are. HTTP/2 brings 16 KiB, HTTP/1.1 up to 256 KiB.
+pub const BODY_FRAME_COPIED_BYTES_MAX: usize = 64 * 1024;
+/// The largest piece a download brings: the largest chunk.
+pub const DOWNLOAD_PIECE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of all downloads and listings together that wait for sockets; 24 of the aim of 128 MiB.
+pub const DOWNLOAD_BYTES_WAITING_MAX: usize = 24 * 1024 * 1024;
+/// A listing crosses from its thread in pieces of about this size.
+pub const LISTING_PIECE_BYTES: usize = 64 * 1024;
+/// What the socket gets at once of a piece, so that a slow one shows progress often.
+pub const SOCKET_SLICE_BYTES: usize = 256 * 1024;
+/// How long a request waits for a thread before it is told to come back.
+pub const WORK_WAIT: Duration = Duration::from_secs(30);
+/// A socket that takes no byte for so long is given up; a thread's worth of memory hangs on it.
+pub const SOCKET_WRITE_IDLE: Duration = Duration::from_secs(60);
+/// After an early refusal the connection stays half open so long, so that the answer is read before the reset.
+pub const LINGER: Duration = Duration::from_secs(2);
+/// Bytes thrown away meanwhile: two socket buffers of a fast sender.
+pub const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// HTTP/2 receive window of a stream: 4 MiB is 50 MB/s at 80 ms.
+pub const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// HTTP/2 receive window of a connection: four streams at full speed.
+pub const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+/// The windows of all HTTP/2 connections together; with many open a new one gets its share.
+pub const CONNECTION_WINDOWS_BYTES_MAX: u32 = 64 * 1024 * 1024;
+/// HTTP/2's own default, below which a window is not worth having.
+pub const WINDOW_BYTES_MIN: u32 = 64 * 1024;
+/// HTTP/2 frame size offered to clients.
+pub const FRAME_BYTES: u32 = 256 * 1024;
+/// Silence on an HTTP/2 connection until it is asked whether it lives, and the time to answer.
+pub const PING_AFTER: Duration = Duration::from_secs(30);
+/// See [`PING_AFTER`].
+pub const PING_ANSWER: Duration = Duration::from_secs(20);
+/// Listen addresses of one process.
+pub const LISTENERS_MAX: usize = 16;

@@ -13,6 +13,7 @@ mod upload;
 mod listing;
 mod download;
 mod removal;
+mod status;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ pub use self::upload::{Intake, UploadRequest};
 
 use crate::model::Clock;
 use crate::store::Store;
+pub use crate::store::{DamagedVersion, Report};
 
 /// The rules an owner may set.
 #[derive(Debug, Clone, Copy)]

@@ -51,6 +51,11 @@ pub fn lock(dir: &Path) -> Result<File, Error> {
     }
 }
 
+/// An error unless `dir` holds a store.
+pub fn require(dir: &Path) -> Result<(), Error> {
+    if dir.join(FORMAT).exists() { Ok(()) } else { Err(foreign(dir, "there is no store in it")) }
+}
+
 /// A fresh ext4 file system is empty although it has `lost+found`.
 fn is_empty(dir: &Path) -> Result<bool, Error> {
     for entry in fs::read_dir(dir).map_err(|e| Error::io(dir, e))? {

@@ -178,6 +178,11 @@ impl Store {
     }
 }
 
+/// An error unless `dir` holds a store.
+pub fn require(dir: &Path) -> Result<(), Error> {
+    format_file::require(dir)
+}
+
 /// Puts the catalog aside, so that the next [`Store::open`] builds it anew from the volumes alone.
 pub fn forget_catalog(dir: &Path) -> Result<(), Error> {
     let _lock = format_file::lock(dir)?;

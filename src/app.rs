@@ -1,0 +1,210 @@
+//! Builds the house from its configuration and runs it until it is told to stop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{self, Config};
+use crate::model::SystemClock;
+use crate::server::{self, Settings, transport};
+use crate::service::{self, Policy, Report, Services};
+use crate::store::{self, Options, Store};
+
+/// Why the house could not be built or run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// The data directory could not be opened.
+    #[error("cannot open the data directory {}", dir.display())]
+    Store {
+        /// The data directory.
+        dir: PathBuf,
+        /// What the store says.
+        source: store::Error,
+    },
+    /// An address could not be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The runtime or a signal could not be had.
+    #[error("cannot start")]
+    Start(#[source] io::Error),
+    /// Something failed on the way.
+    #[error(transparent)]
+    Service(#[from] service::Error),
+}
+
+/// What an error is about, for whoever must choose a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// What was typed or configured.
+    Usage,
+    /// The data directory is in use, or is no store.
+    Directory,
+    /// The disk is full.
+    NoSpace,
+    /// Acknowledged bytes are gone or changed.
+    Damage,
+    /// Anything else.
+    Other,
+}
+
+impl Error {
+    /// What it is about.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::Config(config::Error::Unreadable { .. }) => Cause::Usage,
+            Self::Config(_) => Cause::Usage,
+            Self::Store { source, .. } => match source {
+                store::Error::InUse { .. } | store::Error::Foreign { .. } => Cause::Directory,
+                store::Error::NoSpace => Cause::NoSpace,
+                store::Error::Damaged { .. } | store::Error::BadFrame { .. } => Cause::Damage,
+                _ => Cause::Other,
+            },
+            Self::Service(service::Error::NoSpace) => Cause::NoSpace,
+            Self::Listen { .. } | Self::Start(_) | Self::Service(_) => Cause::Other,
+        }
+    }
+}
+
+/// Sends the log to stderr. A second call changes nothing.
+pub fn log_to_stderr(level: tracing::Level) {
+    let ansi = io::IsTerminal::is_terminal(&io::stderr());
+    let _ = tracing_subscriber::fmt().with_max_level(level).with_ansi(ansi).with_target(false).with_writer(io::stderr).try_init();
+}
+
+/// Serves until SIGTERM or SIGINT; what people should read goes to `say`.
+pub fn serve(config: &Config, say: &dyn Fn(&str)) -> Result<(), Error> {
+    let services = open(config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(server::THREADS_MAX)
+        .build()
+        .map_err(Error::Start)?;
+    let served: Result<(), Error> = runtime.block_on(async {
+        let listeners = listen(config).await?;
+        let stop = stop_signal().map_err(Error::Start)?;
+        introduce(config, &listeners, say).map_err(Error::Start)?;
+        run(listeners, services.clone(), config, stop).await;
+        Ok(())
+    });
+    runtime.shutdown_timeout(config.shutdown_grace);
+    let closed = services.close();
+    served?;
+    Ok(closed?)
+}
+
+/// Serves on `listeners` until `stop` resolves.
+pub async fn run(listeners: Vec<TcpListener>, services: Services, config: &Config, stop: impl Future<Output = ()>) {
+    let settings = Settings {
+        connections: config.connections,
+        body_idle: config.body_idle,
+        shutdown_grace: config.shutdown_grace,
+    };
+    transport::serve(listeners, services, settings, stop).await;
+}
+
+/// Re-reads everything in the data directory.
+pub fn check(config: &Config) -> Result<Report, Error> {
+    require_store(config)?;
+    let services = open(config)?;
+    let report = services.check()?;
+    services.close()?;
+    Ok(report)
+}
+
+/// Makes the catalog anew from the volumes; returns how many versions it has.
+pub fn rebuild(config: &Config) -> Result<u64, Error> {
+    require_store(config)?;
+    store::forget_catalog(&config.data).map_err(|source| refused(config, source))?;
+    let services = open(config)?;
+    let versions = services.count_versions()?;
+    services.close()?;
+    Ok(versions)
+}
+
+fn open(config: &Config) -> Result<Services, Error> {
+    let store = Store::open(&config.data, Options::default()).map_err(|source| refused(config, source))?;
+    Ok(Services::new(store, Arc::new(SystemClock), Policy { hold_days: config.hold_days }))
+}
+
+/// A command that looks at a store must not make one.
+fn require_store(config: &Config) -> Result<(), Error> {
+    store::require(&config.data).map_err(|source| refused(config, source))
+}
+
+fn refused(config: &Config, source: store::Error) -> Error {
+    Error::Store { dir: config.data.clone(), source }
+}
+
+async fn listen(config: &Config) -> Result<Vec<TcpListener>, Error> {
+    let mut listeners = Vec::with_capacity(config.listen.len());
+    for address in &config.listen {
+        let listener = TcpListener::bind(address).await;
+        listeners.push(listener.map_err(|source| Error::Listen { address: *address, source })?);
+    }
+    Ok(listeners)
+}
+
+/// Resolves at the first SIGTERM or SIGINT; the second ends the process at once, which is safe at any moment.
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping; what is under way is finished");
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::warn!("stopped at once by a second signal");
+            std::process::exit(1);
+        });
+    })
+}
+
+/// Says where it listens and what to type next.
+fn introduce(config: &Config, listeners: &[TcpListener], say: &dyn Fn(&str)) -> io::Result<()> {
+    let data = config.data.display().to_string();
+    let data = data.escape_debug();
+    let mut first = None;
+    for listener in listeners {
+        let address = listener.local_addr()?;
+        let url = format!("http://{address}");
+        say(&format!("rbackup {} listening on {url} (data: {data})\n", env!("CARGO_PKG_VERSION")));
+        if !address.ip().is_loopback() {
+            tracing::warn!(%address, "reachable from the network WITHOUT TLS: passwords and files travel in the clear; put a TLS proxy in front");
+        }
+        first.get_or_insert((url, address.port()));
+    }
+    if let Some((url, port)) = first {
+        say(&next_steps(&url, port));
+    }
+    Ok(())
+}
+
+fn next_steps(url: &str, port: u16) -> String {
+    format!(
+        "\n\
+         Make an account, sign a device in, send a file:\n\
+         \x20 curl {url}/account/register -d username=ann --data-urlencode password='at least 8 characters'\n\
+         \x20 curl {url}/account/login -d username=ann -d device_id=laptop --data-urlencode password='at least 8 characters'\n\
+         \x20 curl -T FILE '{url}/upload?file_path=/path/of/FILE' -H 'RBackup-Session-Pass: SESSION_ID'\n\
+         \x20 curl {url}/list/files -H 'RBackup-Session-Pass: SESSION_ID'\n\
+         Whole folders: examples/curl/backup-folder.sh. Only this machine can reach it so far; for the network, behind a TLS proxy:\n\
+         \x20 rbackup serve --listen 0.0.0.0:{port}\n\n"
+    )
+}

@@ -1,0 +1,65 @@
+//! `rbackup check`: re-reads everything and names the versions that damage touches.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::{Common, Failure, print};
+use crate::app;
+use crate::service::{DamagedVersion, Report};
+
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    common: Common,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
+    let config = args.common.load(Vec::new())?;
+    app::log_to_stderr(config.log_level);
+    let report = app::check(&config)?;
+    print(&if args.json { as_json(&report) } else { as_text(&report) });
+    if report.is_clean() { Ok(ExitCode::SUCCESS) } else { Err(Failure::Damage) }
+}
+
+fn as_json(report: &Report) -> String {
+    let version = |it: &DamagedVersion| {
+        json!({
+            "account_id": it.account.to_string(),
+            "file_id": it.file,
+            "file_version_id": it.version,
+            "path": String::from_utf8_lossy(&it.path),
+            "reason": it.reason,
+        })
+    };
+    let report = json!({
+        "volumes": report.volumes,
+        "frames": report.frames,
+        "chunk_frames": report.chunk_frames,
+        "records": report.records,
+        "versions": report.versions,
+        "damaged": report.damaged_versions.iter().map(version).collect::<Vec<_>>(),
+        "damaged_places": report.damaged_places,
+    });
+    format!("{report}\n")
+}
+
+fn as_text(report: &Report) -> String {
+    let Report { volumes, frames, chunk_frames, records, versions, .. } = report;
+    let mut text = format!(
+        "read {volumes} volumes with {frames} frames ({chunk_frames} chunks, {records} records) and resolved {versions} versions\n"
+    );
+    for place in &report.damaged_places {
+        text += &format!("damaged: {place}\n");
+    }
+    for it in &report.damaged_versions {
+        let path = String::from_utf8_lossy(&it.path);
+        let shown = path.escape_debug();
+        text += &format!("cannot be restored: version {} of file {} ({shown}): {}\n", it.version, it.file, it.reason);
+    }
+    text += if report.is_clean() { "everything is whole\n" } else { "" };
+    text
+}

@@ -1,0 +1,46 @@
+//! From a failure to the number a shell sees. The numbers are part of the contract.
+
+use std::process::ExitCode;
+
+use crate::app::{self, Cause};
+
+/// Why a command ended without doing what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The command was understood and failed.
+    #[error(transparent)]
+    App(#[from] app::Error),
+    /// Damage was found and has been printed.
+    #[error("damage was found")]
+    Damage,
+}
+
+impl Failure {
+    /// 1 failed · 2 usage · 11 data directory in use or not ours · 14 no space · 15 damage.
+    pub fn code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Damage => 15,
+            Self::App(error) => match error.cause() {
+                Cause::Usage => 2,
+                Cause::Directory => 11,
+                Cause::NoSpace => 14,
+                Cause::Damage => 15,
+                Cause::Other => 1,
+            },
+        })
+    }
+
+    /// The failure and its causes in one line, each said once.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let next = error.to_string();
+            if !text.ends_with(&next) {
+                text = format!("{text}: {next}");
+            }
+            cause = error.source();
+        }
+        text
+    }
+}

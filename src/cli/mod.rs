@@ -1,0 +1,76 @@
+//! What the user typed; one file per command. `rbackup` alone is `rbackup serve`.
+
+mod exit;
+
+mod serve;
+mod check;
+mod rebuild;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use self::exit::Failure;
+use crate::config::{Config, Overrides};
+
+/// A self-hosted backup service in one binary: files and all their versions over HTTP.
+#[derive(Debug, Parser)]
+#[command(version, about, args_conflicts_with_subcommands = true, propagate_version = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::ServeArgs,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 11 data directory in use or not a store, \
+                          14 no space left, 15 damage found.\nStart with `rbackup`, then follow what it prints.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the data directory over HTTP (the default command)
+    Serve(serve::ServeArgs),
+    /// Re-read everything that is stored and say what is damaged; needs no password
+    Check(check::CheckArgs),
+    /// Make the catalog anew from the volumes alone
+    Rebuild(rebuild::RebuildArgs),
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+struct Common {
+    /// The data directory
+    #[arg(long, value_name = "DIR", env = "RBACKUP_DATA")]
+    data: Option<PathBuf>,
+    /// The configuration file, see examples/config/rbackup.toml
+    #[arg(long, value_name = "FILE", env = "RBACKUP_CONFIG")]
+    config: Option<PathBuf>,
+    /// What goes to stderr: error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL", env = "RBACKUP_LOG")]
+    log: Option<String>,
+}
+
+impl Common {
+    fn load(self, listen: Vec<String>) -> Result<Config, Failure> {
+        let overrides = Overrides { config: self.config, data: self.data, listen, log_level: self.log };
+        Ok(Config::load(overrides).map_err(crate::app::Error::from)?)
+    }
+}
+
+/// Runs what was typed.
+pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    match cli.command {
+        None => serve::run(cli.serve),
+        Some(Command::Serve(args)) => serve::run(args),
+        Some(Command::Check(args)) => check::run(args),
+        Some(Command::Rebuild(args)) => rebuild::run(args),
+    }
+}
+
+/// Prints to stdout; a reader that has gone away is no reason to fail.
+fn print(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

@@ -1,0 +1,86 @@
+//! The configuration file exactly as it is written. Unknown keys are errors: a typo must not become a default.
+
+use serde::Deserialize;
+
+/// The whole file; every section and key may be left out.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawConfig {
+    /// `[server]`
+    pub server: Server,
+    /// `[storage]`
+    pub storage: Storage,
+    /// `[accounts]`: no keys yet.
+    pub accounts: Empty,
+    /// `[sessions]`: no keys yet.
+    pub sessions: Empty,
+    /// `[restic]`: no keys yet.
+    pub restic: Empty,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[log]`
+    pub log: Log,
+}
+
+/// Where the server listens.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// One address or several, `host:port`.
+    pub listen: Option<OneOrMany>,
+}
+
+/// Where and how data is kept.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Storage {
+    /// The data directory.
+    pub data: Option<String>,
+    /// How long a removed version is held, in days.
+    pub hold_days: Option<u32>,
+}
+
+/// Bounds that may be moved.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Open connections.
+    pub connections: Option<usize>,
+    /// Silence of a body, in seconds.
+    pub body_idle_s: Option<u64>,
+    /// Patience of a stop, in seconds.
+    pub shutdown_grace_s: Option<u64>,
+}
+
+/// What is told on stderr.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: Option<String>,
+}
+
+/// A section that has no keys yet.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Empty {}
+
+/// A string or a list of them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    /// `listen = "127.0.0.1:3369"`
+    One(String),
+    /// `listen = ["127.0.0.1:3369", "[::1]:3369"]`
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    /// The strings.
+    pub fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(one) => vec![one],
+            Self::Many(many) => many,
+        }
+    }
+}

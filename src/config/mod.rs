@@ -1,0 +1,220 @@
+//! What the configuration means, after flags, environment, file and defaults have spoken, in that order.
+//! Behind this border nobody parses again.
+
+pub mod file;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use self::file::RawConfig;
+use crate::model::limits;
+
+/// Where it listens unless told otherwise: this machine only.
+pub const LISTEN_DEFAULT: &str = "127.0.0.1:3369";
+const HOLD_DAYS_DEFAULT: u32 = 7;
+/// A hold longer than ten years is a slip of the finger.
+const HOLD_DAYS_MAX: u32 = 3660;
+const SYSTEM_DATA: &str = "/var/lib/rbackup";
+
+/// What was given on the command line or in the environment; each beats the file.
+#[derive(Debug, Default, Clone)]
+pub struct Overrides {
+    /// The configuration file.
+    pub config: Option<PathBuf>,
+    /// The data directory.
+    pub data: Option<PathBuf>,
+    /// Listen addresses.
+    pub listen: Vec<String>,
+    /// The log's level.
+    pub log_level: Option<String>,
+}
+
+/// The configuration as meant.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The data directory.
+    pub data: PathBuf,
+    /// Where to listen; at least one.
+    pub listen: Vec<SocketAddr>,
+    /// How long a removed version is held, in days.
+    pub hold_days: u32,
+    /// Open connections.
+    pub connections: usize,
+    /// Silence after which a body is given up.
+    pub body_idle: Duration,
+    /// How long a stop waits for requests under way.
+    pub shutdown_grace: Duration,
+    /// The log's level.
+    pub log_level: tracing::Level,
+}
+
+/// What is wrong with a configuration, as a sentence.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("the configuration file {} is wrong: {reason}", path.display())]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and reason.
+        reason: String,
+    },
+    /// A value cannot be meant.
+    #[error("{key} = {value:?}: {reason}")]
+    Value {
+        /// The key, with its section.
+        key: &'static str,
+        /// What was given.
+        value: String,
+        /// What would be right.
+        reason: &'static str,
+    },
+    /// Nowhere to keep data.
+    #[error("no data directory: give --data DIR, or set RBACKUP_DATA or HOME")]
+    NoData,
+}
+
+impl Config {
+    /// Reads the file, if one is named, and puts everything together.
+    pub fn load(overrides: Overrides) -> Result<Self, Error> {
+        let raw = match &overrides.config {
+            Some(path) => read(path)?,
+            None => RawConfig::default(),
+        };
+        Self::combine(overrides, raw)
+    }
+
+    fn combine(overrides: Overrides, raw: RawConfig) -> Result<Self, Error> {
+        let listen = match (overrides.listen, raw.server.listen) {
+            (flags, Some(file)) if flags.is_empty() => file.into_vec(),
+            (flags, None) if flags.is_empty() => vec![LISTEN_DEFAULT.to_owned()],
+            (flags, _) => flags,
+        };
+        let data = overrides.data.or(raw.storage.data.map(PathBuf::from));
+        Ok(Self {
+            data: data.map_or_else(default_data, Ok)?,
+            listen: addresses(&listen)?,
+            hold_days: bounded("storage.hold_days", raw.storage.hold_days, HOLD_DAYS_DEFAULT, 0..=HOLD_DAYS_MAX)?,
+            connections: bounded("limits.connections", raw.limits.connections, limits::CONNECTIONS_MAX, 1..=100_000)?,
+            body_idle: seconds("limits.body_idle_s", raw.limits.body_idle_s, limits::BODY_IDLE)?,
+            shutdown_grace: seconds("limits.shutdown_grace_s", raw.limits.shutdown_grace_s, limits::SHUTDOWN_GRACE)?,
+            log_level: level(overrides.log_level.or(raw.log.level))?,
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<RawConfig, Error> {
+    let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
+    let text = fs::read_to_string(path).map_err(unreadable)?;
+    toml::from_str(&text).map_err(|error| Error::Wrong { path: path.to_owned(), reason: error.to_string() })
+}
+
+fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, Error> {
+    let wrong = |value: &str, reason| Error::Value { key: "server.listen", value: value.to_owned(), reason };
+    if listen.is_empty() {
+        return Err(wrong("[]", "at least one address is needed"));
+    }
+    let parse = |text: &String| text.parse().map_err(|_| wrong(text, "write IP:PORT, such as 127.0.0.1:3369 or [::]:3369"));
+    listen.iter().map(parse).collect()
+}
+
+fn bounded<T>(key: &'static str, given: Option<T>, default: T, allowed: std::ops::RangeInclusive<T>) -> Result<T, Error>
+where
+    T: PartialOrd + ToString,
+{
+    match given {
+        Some(value) if !allowed.contains(&value) => {
+            Err(Error::Value { key, value: value.to_string(), reason: "it is out of bounds" })
+        }
+        Some(value) => Ok(value),
+        None => Ok(default),
+    }
+}
+
+fn seconds(key: &'static str, given: Option<u64>, default: Duration) -> Result<Duration, Error> {
+    bounded(key, given, default.as_secs(), 1..=86_400).map(Duration::from_secs)
+}
+
+fn level(text: Option<String>) -> Result<tracing::Level, Error> {
+    let Some(text) = text else { return Ok(tracing::Level::INFO) };
+    let reason = "write error, warn, info, debug or trace";
+    text.parse().map_err(|_| Error::Value { key: "log.level", value: text.clone(), reason })
+}
+
+/// The system's place when it is ours to write, else the user's.
+fn default_data() -> Result<PathBuf, Error> {
+    let system = Path::new(SYSTEM_DATA);
+    if is_ours(system) {
+        return Ok(system.to_owned());
+    }
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
+    let data_home = std::env::var_os("XDG_DATA_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    data_home.or_else(home).map(|dir| dir.join("rbackup")).ok_or(Error::NoData)
+}
+
+/// Whether a file could be made in `dir`, or `dir` itself where it is not there yet. Asks the system and makes nothing.
+fn is_ours(dir: &Path) -> bool {
+    let existing = if dir.exists() { Some(dir) } else { dir.parent() };
+    existing.is_some_and(|dir| rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn combine(overrides: Overrides, text: &str) -> Result<Config, String> {
+        let raw: RawConfig = toml::from_str(text).map_err(|error| error.to_string())?;
+        let overrides = Overrides { data: Some(PathBuf::from("/data")), ..overrides };
+        Config::combine(overrides, raw).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_flag_beats_the_file_and_the_file_beats_the_default() {
+        let file = "[server]\nlisten = \"127.0.0.1:1\"";
+        let flag = Overrides { listen: vec!["127.0.0.1:2".to_owned()], ..Overrides::default() };
+        assert_eq!(combine(flag, file).expect("fine").listen[0].port(), 2);
+        assert_eq!(combine(Overrides::default(), file).expect("fine").listen[0].port(), 1);
+        assert_eq!(combine(Overrides::default(), "").expect("fine").listen[0].port(), 3369);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_with_the_key() {
+        for (text, expected) in [
+            ("[server]\nlistenn = 1", "unknown field `listenn`"),
+            ("[sever]", "unknown field `sever`"),
+            ("[accounts]\nopen = true", "unknown field `open`"),
+            ("[server]\nlisten = \"here\"", "server.listen"),
+            ("[server]\nlisten = []", "server.listen"),
+            ("[storage]\nhold_days = 365000", "storage.hold_days"),
+            ("[limits]\nconnections = 0", "limits.connections"),
+            ("[limits]\nbody_idle_s = 0", "limits.body_idle_s"),
+            ("[log]\nlevel = \"loud\"", "log.level"),
+        ] {
+            let error = combine(Overrides::default(), text).expect_err(text);
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_example_names_every_key_and_says_the_defaults() {
+        let text = include_str!("../../examples/config/rbackup.toml");
+        let config = combine(Overrides::default(), text).expect("the example parses");
+        let plain = combine(Overrides::default(), "").expect("fine");
+        assert_eq!(format!("{config:?}"), format!("{plain:?}"), "the example says the defaults");
+        let source = include_str!("file.rs");
+        let keys = source.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(": Option<"));
+        for (key, _) in keys {
+            assert!(text.contains(&format!("{key} = ")), "examples/config/rbackup.toml lacks {key}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The routes of the contract (DESIGN 4.1). Every handler has three moves: parse, apply, reply.
+//! Never: a loop, or a look into storage.
+
+pub mod status;
+
+pub mod account;
+
+pub mod files;
+
+pub mod upload;
+
+pub mod download;
+
+pub mod remove;

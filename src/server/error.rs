@@ -1,0 +1,246 @@
+//! Every way a request can fail, and what the outside is told: a status, a stable code, one sentence.
+//!
+//! Promises: the match over [`service::Error`] is exhaustive, so a new failure cannot slip out unnamed; what went wrong inside
+//! is logged once, here, with the request id. Never: tells the outside a path of the server, a library's message or a secret,
+//! or sends `WWW-Authenticate`, which would make browsers ask for a password.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+
+use warp::http::{HeaderValue, StatusCode, header};
+
+use super::multipart::MultipartError;
+use super::query::QueryError;
+use super::reply::Reply;
+use crate::model::limits;
+use crate::service::{self, Thing};
+use crate::wire::error::ErrorJson;
+
+/// Why a request was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The service said no.
+    #[error(transparent)]
+    Service(#[from] service::Error),
+    /// The query or form cannot be used.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The multipart body cannot be used.
+    #[error(transparent)]
+    Multipart(#[from] MultipartError),
+    /// Nothing lives at this path.
+    #[error("no such route")]
+    NoRoute,
+    /// The path is known, the method is not.
+    #[error("the method is not allowed")]
+    MethodNotAllowed {
+        /// The methods that are, as `Allow` wants them.
+        allow: String,
+    },
+    /// A web page of somebody else's asks.
+    #[error("a foreign web page asks")]
+    ForeignOrigin,
+    /// `RBackup-Device` names another device than the session's.
+    #[error("the session belongs to another device")]
+    WrongDevice,
+    /// A form or JSON body beyond [`limits::FORM_BODY_BYTES_MAX`].
+    #[error("the body is too large")]
+    TooLarge,
+    /// A body that should be a JSON object of strings and is not.
+    #[error("the body is not the JSON it should be")]
+    BadJson,
+    /// A multipart part that is neither `file` nor `file-hash`.
+    #[error("an unknown multipart part")]
+    UnknownPart,
+    /// The part came twice.
+    #[error("the multipart part {0} is repeated")]
+    RepeatedPart(&'static str),
+    /// The multipart body has no `file`.
+    #[error("the multipart part file is missing")]
+    MissingFile,
+    /// The multipart body has no `file-hash`.
+    #[error("the multipart part file-hash is missing")]
+    MissingHash,
+    /// Not 64 hexadecimal digits.
+    #[error("the hash is not a SHA-256")]
+    InvalidHash,
+    /// The range lies behind the end.
+    #[error("the range is not satisfiable")]
+    RangeNotSatisfiable {
+        /// The version's size.
+        size: u64,
+    },
+    /// The body ended before its end.
+    #[error("the body was cut")]
+    Cut,
+    /// The body stood still for too long.
+    #[error("the body stood still")]
+    BodyIdle,
+    /// The thread that did the work panicked; its message is in the log.
+    #[error("the work panicked")]
+    Panicked,
+}
+
+impl From<crate::model::Invalid> for Error {
+    fn from(invalid: crate::model::Invalid) -> Self {
+        Self::Service(service::Error::Invalid(invalid))
+    }
+}
+
+/// What the outside is told.
+struct Told {
+    status: StatusCode,
+    code: &'static str,
+    sentence: Cow<'static, str>,
+}
+
+fn told(status: StatusCode, code: &'static str, sentence: impl Into<Cow<'static, str>>) -> Told {
+    Told { status, code, sentence: sentence.into() }
+}
+
+impl Error {
+    /// The answer. Logs what went wrong inside, so it is called once per request.
+    pub fn into_reply(self, request_id: &str) -> Reply {
+        let Told { status, code, sentence } = self.told();
+        if status.is_server_error() {
+            self.log(status, code, request_id);
+        }
+        let reply = Reply::json(status, &ErrorJson { code, error: sentence, request_id });
+        match self {
+            Self::MethodNotAllowed { allow } => reply.with_text(header::ALLOW, &allow),
+            Self::RangeNotSatisfiable { size } => reply.with_text(header::CONTENT_RANGE, &format!("bytes */{size}")),
+            Self::Service(service::Error::Busy | service::Error::Unavailable) => {
+                reply.with(header::RETRY_AFTER, HeaderValue::from_static("1"))
+            }
+            _ => reply,
+        }
+    }
+
+    fn log(&self, status: StatusCode, code: &str, request_id: &str) {
+        let cause = chain(self);
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(request_id, code, cause, "request failed");
+        } else {
+            tracing::warn!(request_id, code, cause, "request refused");
+        }
+    }
+
+    fn told(&self) -> Told {
+        use StatusCode as S;
+        match self {
+            Self::Service(error) => told_by_service(error),
+            Self::Query(error) => told(S::BAD_REQUEST, query_code(error), error.to_string()),
+            Self::Multipart(error) => told(S::BAD_REQUEST, error.code(), error.to_string()),
+            Self::NoRoute => told(S::NOT_FOUND, "no_route", "There is nothing at this path."),
+            Self::MethodNotAllowed { allow } => {
+                let sentence = format!("This path does not take this method; it takes {allow}.");
+                told(S::METHOD_NOT_ALLOWED, "method_not_allowed", sentence)
+            }
+            Self::ForeignOrigin => told(S::FORBIDDEN, "foreign_origin", "Requests made by another web page are refused."),
+            Self::WrongDevice => told(S::UNAUTHORIZED, "wrong_device", "The session belongs to another device."),
+            Self::TooLarge => {
+                let sentence = format!("The body is longer than {} bytes.", limits::FORM_BODY_BYTES_MAX);
+                told(S::PAYLOAD_TOO_LARGE, "too_large", sentence)
+            }
+            Self::BadJson => told(S::BAD_REQUEST, "invalid_json", "The body is not a JSON object of strings."),
+            Self::UnknownPart => {
+                told(S::BAD_REQUEST, "unknown_part", "The body has a part other than file and file-hash.")
+            }
+            Self::RepeatedPart(part) => {
+                told(S::BAD_REQUEST, "repeated_part", format!("The part {part} is given more than once."))
+            }
+            Self::MissingFile => told(S::BAD_REQUEST, "missing_file", "The part file is missing."),
+            Self::MissingHash => told(S::BAD_REQUEST, "missing_hash", "The part file-hash is missing."),
+            Self::InvalidHash => told(S::BAD_REQUEST, "invalid_hash", "The hash is not 64 hexadecimal digits."),
+            Self::RangeNotSatisfiable { size } => {
+                let sentence = format!("The range lies outside of the version's {size} bytes.");
+                told(S::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", sentence)
+            }
+            Self::Cut => told(S::BAD_REQUEST, "truncated", "The body ended too early; nothing was kept."),
+            Self::BodyIdle => told(S::REQUEST_TIMEOUT, "body_timeout", "The body stood still for too long."),
+            Self::Panicked => told(S::INTERNAL_SERVER_ERROR, "internal", INTERNAL),
+        }
+    }
+}
+
+const INTERNAL: &str = "internal error";
+
+fn told_by_service(error: &service::Error) -> Told {
+    use StatusCode as S;
+    use service::Error as E;
+    match error {
+        E::Invalid(invalid) => told(S::BAD_REQUEST, "invalid", format!("{invalid}.")),
+        E::NotFound(Thing::File) => told(S::NOT_FOUND, "not_found", "There is no such file."),
+        E::NotFound(Thing::Version) => told(S::NOT_FOUND, "not_found", "There is no such version."),
+        E::NotFound(Thing::Device) => told(S::NOT_FOUND, "not_found", "There is no such device."),
+        E::AccountExists => told(S::CONFLICT, "account_exists", "An account of this name exists."),
+        E::BadCredentials => told(S::UNAUTHORIZED, "bad_credentials", "The name or the password is wrong."),
+        E::NoSession => told(S::UNAUTHORIZED, "no_session", "There is no live session; log in again."),
+        E::HashMismatch { declared, actual } => {
+            let sentence = format!("The declared hash is {declared}, that of the content is {actual}.");
+            told(S::PRECONDITION_FAILED, "hash_mismatch", sentence)
+        }
+        E::SizeMismatch { declared, actual } => {
+            let sentence = format!("The declared size is {declared}, the content has {actual} bytes.");
+            told(S::BAD_REQUEST, "size_mismatch", sentence)
+        }
+        E::NoSpace => told(S::INSUFFICIENT_STORAGE, "no_space", "There is no space left; nothing was changed."),
+        E::Busy => told(S::SERVICE_UNAVAILABLE, "busy", "The server is busy; try again in a moment."),
+        E::Unavailable => told(S::SERVICE_UNAVAILABLE, "unavailable", "The storage refused; nothing was changed."),
+        E::Damaged { .. } => told(S::INTERNAL_SERVER_ERROR, "damaged", "The stored content of this version is damaged."),
+        E::Internal(_) => told(S::INTERNAL_SERVER_ERROR, "internal", INTERNAL),
+    }
+}
+
+/// The codes that the whole API shares; the query's own are finer.
+fn query_code(error: &QueryError) -> &'static str {
+    match error {
+        QueryError::Missing(_) => "missing_parameter",
+        QueryError::Malformed
+        | QueryError::TooMany
+        | QueryError::Repeated(_)
+        | QueryError::NotText(_)
+        | QueryError::NotNumber(_) => "invalid",
+    }
+}
+
+/// An error and its causes on one line, for the log.
+pub fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_inside_stays_inside() {
+        let told = Error::from(service::Error::Internal("/var/lib/rbackup is on fire".into())).told();
+        assert_eq!((told.status.as_u16(), told.code, &*told.sentence), (500, "internal", "internal error"));
+    }
+
+    #[test]
+    fn codes_of_the_contract() {
+        let rows = [
+            (Error::from(QueryError::Missing("username")), 400, "missing_parameter"),
+            (QueryError::NotNumber("file_id").into(), 400, "invalid"),
+            (service::Error::NoSpace.into(), 507, "no_space"),
+            (service::Error::Busy.into(), 503, "busy"),
+            (Error::ForeignOrigin, 403, "foreign_origin"),
+            (Error::WrongDevice, 401, "wrong_device"),
+            (Error::BodyIdle, 408, "body_timeout"),
+            (Error::TooLarge, 413, "too_large"),
+        ];
+        for (error, status, code) in rows {
+            let told = error.told();
+            assert_eq!((told.status.as_u16(), told.code), (status, code), "{error}");
+        }
+    }
+}

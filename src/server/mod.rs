@@ -1,0 +1,69 @@
+//! Reception: HTTP in, HTTP out. The only room that says `warp`.
+//!
+//! Promises: every request gets exactly one answer, one log line and one request id; everything it keeps has a named bound.
+//! Never: touches storage on an async thread, decides what a backup is, or shows a library's message to the outside.
+//! In reading order: a socket comes in, becomes a request, finds its route, passes the guard, meets its handler.
+
+pub mod transport;
+
+mod socket;
+
+mod request;
+
+mod router;
+
+mod guard;
+
+mod api;
+
+mod bridge;
+
+mod reply;
+
+mod error;
+
+mod journal;
+
+mod delimiter;
+pub mod multipart;
+mod part_head;
+pub mod query;
+pub mod range;
+
+use std::time::Duration;
+
+use crate::model::limits;
+use crate::service::Services;
+
+use bridge::Bridge;
+
+/// What may be chosen about the server; [`Settings::default`] is what a household needs.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Connections open at once over all listeners.
+    pub connections: usize,
+    /// A body that sends nothing for so long is given up.
+    pub body_idle: Duration,
+    /// How long a stop waits for requests under way.
+    pub shutdown_grace: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            connections: limits::CONNECTIONS_MAX,
+            body_idle: limits::BODY_IDLE,
+            shutdown_grace: limits::SHUTDOWN_GRACE,
+        }
+    }
+}
+
+/// What every handler gets: the services, and the one bridge to them.
+#[derive(Clone)]
+struct Context {
+    services: Services,
+    bridge: Bridge,
+}
+
+/// The most threads the bridge ever uses at once; the runtime must allow as many blocking ones.
+pub const THREADS_MAX: usize = limits::WORK_THREADS_MAX + limits::PASSWORD_RUNS_MAX;

@@ -1,0 +1,67 @@
+//! What a handler answers with, before it becomes warp's. Promises: JSON is never stored by anybody on the way.
+
+use bytes::Bytes;
+use serde::Serialize;
+use warp::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+
+use super::bridge::Outflow;
+use crate::wire;
+
+/// An answer.
+pub struct Reply {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers, without those that every answer gets.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub content: Content,
+}
+
+/// An answer's body.
+pub enum Content {
+    /// All there.
+    Whole(Bytes),
+    /// On its way from a thread.
+    Flow(Outflow),
+}
+
+impl Reply {
+    /// No body.
+    pub fn empty(status: StatusCode) -> Self {
+        Self { status, headers: HeaderMap::new(), content: Content::Whole(Bytes::new()) }
+    }
+
+    /// A body of JSON.
+    pub fn json<T: Serialize>(status: StatusCode, value: &T) -> Self {
+        Self { content: Content::Whole(wire::json(value).into()), ..Self::empty(status) }.as_json()
+    }
+
+    /// A body of JSON that is still being written.
+    pub fn json_flow(pieces: Outflow) -> Self {
+        Self::flow(StatusCode::OK, pieces).as_json()
+    }
+
+    /// A body of bytes that are still being read.
+    pub fn flow(status: StatusCode, pieces: Outflow) -> Self {
+        Self { content: Content::Flow(pieces), ..Self::empty(status) }
+    }
+
+    /// With one header more.
+    pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// With one header more, whose text we made ourselves from digits and ASCII; anything else is left out.
+    pub fn with_text(self, name: HeaderName, value: &str) -> Self {
+        match HeaderValue::from_str(value) {
+            Ok(value) => self.with(name, value),
+            Err(_) => self,
+        }
+    }
+
+    fn as_json(self) -> Self {
+        self.with(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .with(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
+    }
+}

@@ -1,0 +1,177 @@
+//! The route table and the one warp filter in front of it.
+//!
+//! Promises: exactly the routes of the contract; an unknown path is 404, a known one with another method 405 with `Allow`; the
+//! order is always path, method, guard, body, handler. Never: rejects (warp would choose among rejections), or decodes a path.
+
+use std::pin::Pin;
+
+use bytes::Buf;
+use futures_util::Stream;
+use warp::Filter;
+use warp::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use warp::path::FullPath;
+use warp::reply::Response;
+
+use super::error::Error;
+use super::journal::{Counted, Entry};
+use super::reply::{Content, Reply};
+use super::request::{Body, Connection, Request};
+use super::{Context, api, guard};
+use crate::service::Session;
+
+/// What a handler makes of a request.
+pub type Answer = Pin<Box<dyn Future<Output = Result<Reply, Error>> + Send>>;
+
+/// A handler with its guard: one that needs a session cannot be called without.
+enum Handler {
+    /// For everybody.
+    Open(fn(Context, Request) -> Answer),
+    /// For a live session.
+    Session(fn(Context, Session, Request) -> Answer),
+}
+
+struct Route {
+    methods: &'static [Method],
+    path: &'static str,
+    handler: Handler,
+}
+
+const GET: &[Method] = &[Method::GET];
+const GET_OR_POST: &[Method] = &[Method::GET, Method::POST];
+const PUT_OR_POST: &[Method] = &[Method::PUT, Method::POST];
+const DELETE: &[Method] = &[Method::DELETE];
+
+/// DESIGN 4.1, row by row.
+static ROUTES: &[Route] = &[
+    open(GET, "/status", |_, _| Box::pin(api::status::show())),
+    open(GET_OR_POST, "/account/register", |context, request| Box::pin(api::account::register(context, request))),
+    open(GET_OR_POST, "/account/login", |context, request| Box::pin(api::account::login(context, request))),
+    guarded(GET, "/list/files", |context, session, request| Box::pin(api::files::files(context, session, request))),
+    guarded(GET, "/list/devices", |context, session, _| Box::pin(api::files::devices(context, session))),
+    guarded(GET, "/download", |context, session, request| Box::pin(api::download::version(context, session, request))),
+    guarded(PUT_OR_POST, "/upload", |context, session, request| Box::pin(api::upload::file(context, session, request))),
+    guarded(DELETE, "/remove/file", |context, session, request| Box::pin(api::remove::file(context, session, request))),
+    guarded(DELETE, "/remove/fileVersion", |context, session, request| {
+        Box::pin(api::remove::version(context, session, request))
+    }),
+];
+
+const fn open(methods: &'static [Method], path: &'static str, handler: fn(Context, Request) -> Answer) -> Route {
+    Route { methods, path, handler: Handler::Open(handler) }
+}
+
+const fn guarded(
+    methods: &'static [Method],
+    path: &'static str,
+    handler: fn(Context, Session, Request) -> Answer,
+) -> Route {
+    Route { methods, path, handler: Handler::Session(handler) }
+}
+
+impl Route {
+    fn find(path: &str, method: &Method) -> Result<&'static Self, Error> {
+        let route = ROUTES.iter().find(|route| route.path == path).ok_or(Error::NoRoute)?;
+        if route.methods.contains(method) {
+            return Ok(route);
+        }
+        let allowed: Vec<&str> = route.methods.iter().map(Method::as_str).collect();
+        Err(Error::MethodNotAllowed { allow: allowed.join(", ") })
+    }
+}
+
+/// The filter: it takes everything in and leaves the choice to the table.
+pub fn routes(context: Context) -> impl Filter<Extract = (Response,), Error = warp::Rejection> + Clone {
+    warp::any()
+        .map(move || context.clone())
+        .and(warp::method())
+        .and(warp::path::full())
+        .and(warp::query::raw().or(warp::any().map(String::new)).unify())
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::get::<Connection>())
+        .and(warp::body::stream())
+        .then(enter)
+}
+
+async fn enter<S, B>(
+    context: Context,
+    method: Method,
+    path: FullPath,
+    raw_query: String,
+    headers: HeaderMap,
+    connection: Connection,
+    stream: S,
+) -> Response
+where
+    S: Stream<Item = Result<B, warp::Error>> + Send + Sync + 'static,
+    B: Buf,
+{
+    let body = Body::new(stream, &headers, connection.clone());
+    let path = path.as_str().to_owned();
+    let request = Request { id: request_id(), method, path, raw_query, headers, connection, body };
+    answer(context, request).await
+}
+
+async fn answer(context: Context, request: Request) -> Response {
+    let mut entry = Entry::begin(&request);
+    let (id, connection) = (request.id.clone(), request.connection.clone());
+    let mut reply = match walk(context, request).await {
+        Ok(reply) => reply,
+        Err(error) => error.into_reply(&id),
+    };
+    if connection.has_unread_body() {
+        reply = reply.with(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    entry.answered(reply.status);
+    respond(reply.with_text(REQUEST_ID, &id), entry)
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("rbackup-request-id");
+
+async fn walk(context: Context, request: Request) -> Result<Reply, Error> {
+    guard::refuse_foreign(&request.headers)?;
+    let route = Route::find(&request.path, &request.method)?;
+    match route.handler {
+        Handler::Open(handler) => handler(context, request).await,
+        Handler::Session(handler) => {
+            let session = guard::session(&context, &request.headers).await?;
+            handler(context, session, request).await
+        }
+    }
+}
+
+fn respond(reply: Reply, mut entry: Entry) -> Response {
+    let (status, headers) = (reply.status, reply.headers);
+    let mut response = match reply.content {
+        Content::Whole(bytes) => {
+            entry.sent(bytes.len());
+            Response::new(bytes.into())
+        }
+        Content::Flow(flow) => warp::Reply::into_response(warp::reply::stream(Counted::new(flow, entry))),
+    };
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// 16 hexadecimal digits. Without randomness it is all zeros: it names a line in the log and protects nothing.
+fn request_id() -> String {
+    let mut bytes = [0; 8];
+    let _ = getrandom::fill(&mut bytes);
+    format!("{:016x}", u64::from_be_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_tells_404_from_405() {
+        assert!(matches!(Route::find("/nothing", &Method::GET), Err(Error::NoRoute)));
+        assert!(matches!(Route::find("/status/", &Method::GET), Err(Error::NoRoute)));
+        assert!(Route::find("/upload", &Method::PUT).is_ok());
+        let Err(Error::MethodNotAllowed { allow }) = Route::find("/upload", &Method::HEAD) else {
+            unreachable!("HEAD is not allowed");
+        };
+        assert_eq!(allow, "PUT, POST");
+    }
+}

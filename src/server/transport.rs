@@ -1,0 +1,188 @@
+//! Listeners, connections, and their end.
+//!
+//! Promises: every byte stream, whatever it came from, goes through [`House::speak`]: HTTP/1.1 or HTTP/2 by prior knowledge,
+//! whichever the client begins with. A stop takes no new connection, lets requests finish within the grace, then cuts.
+//! Never: accepts more connections than it may hold, or looks into a request.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{sleep, timeout};
+use tower_service::Service;
+use warp::http::{HeaderValue, Request, header};
+
+use super::bridge::Bridge;
+use super::request::{Connection, Peer};
+use super::socket::Socket;
+use super::{Context, Settings, router};
+use crate::model::limits;
+use crate::service::Services;
+
+/// Serves until `shutdown` resolves, then ends as [`Settings::shutdown_grace`] allows.
+pub async fn serve(
+    listeners: Vec<TcpListener>,
+    services: Services,
+    settings: Settings,
+    shutdown: impl Future<Output = ()>,
+) {
+    let bridge = Bridge::new(settings.body_idle);
+    let context = Context { services, bridge: bridge.clone() };
+    let (cut, _) = watch::channel(());
+    let slots = Arc::new(Semaphore::new(settings.connections));
+    let house = House { context, slots, connections_max: settings.connections, cut: cut.clone() };
+    let graceful = GracefulShutdown::new();
+    tokio::select! {
+        _ = join_all(listeners.iter().map(|listener| house.accept(listener, &graceful))) => {}
+        () = shutdown => {}
+    }
+    drop((listeners, house));
+    if timeout(settings.shutdown_grace, graceful.shutdown()).await.is_err() {
+        tracing::warn!("connections were still open when the grace ended; they are cut");
+        cut.send_replace(());
+        cut.closed().await;
+    }
+    bridge.quiet(settings.shutdown_grace).await;
+}
+
+/// What all connections share.
+#[derive(Clone)]
+struct House {
+    context: Context,
+    slots: Arc<Semaphore>,
+    connections_max: usize,
+    cut: watch::Sender<()>,
+}
+
+impl House {
+    async fn accept(&self, listener: &TcpListener, graceful: &GracefulShutdown) {
+        loop {
+            let Ok(slot) = self.slots.clone().acquire_owned().await else { return };
+            match listener.accept().await {
+                Ok((stream, address)) => {
+                    let visit = Visit { house: self.clone(), watcher: graceful.watcher(), _slot: slot };
+                    tokio::spawn(visit.tcp(stream, Peer::Tcp(address)));
+                }
+                Err(error) => accept_failed(error).await,
+            }
+        }
+    }
+
+    /// Speaks HTTP over any byte stream until it ends.
+    async fn speak<IO>(self, io: IO, peer: Peer, watcher: Watcher)
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let connection = Connection::new(peer);
+        let routes = warp::service(router::routes(self.context.clone()));
+        let io = TokioIo::new(Socket::new(io, connection.clone()));
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(connection.clone());
+            name_the_host(&mut request);
+            routes.clone().call(request)
+        });
+        let speaker = self.speaker();
+        let mut cut = self.cut.subscribe();
+        let spoken = tokio::select! {
+            spoken = watcher.watch(speaker.serve_connection(io, service)) => spoken,
+            _ = cut.changed() => Ok(()),
+        };
+        if let Err(error) = spoken {
+            tracing::debug!(%peer, error = &*error, "connection ended");
+        }
+    }
+
+    fn speaker(&self) -> auto::Builder<TokioExecutor> {
+        let open = self.connections_max.saturating_sub(self.slots.available_permits());
+        let (stream_window, connection_window) = windows(open);
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits::HEADERS_READ)
+            .max_headers(limits::HEADERS_MAX)
+            .max_buf_size(limits::HEAD_BYTES_MAX);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(stream_window)
+            .initial_connection_window_size(connection_window)
+            .max_frame_size(limits::FRAME_BYTES)
+            .max_concurrent_streams(limits::STREAMS_MAX)
+            .max_header_list_size(limits::HEADER_LIST_BYTES_MAX)
+            .keep_alive_interval(limits::PING_AFTER)
+            .keep_alive_timeout(limits::PING_ANSWER);
+        builder
+    }
+}
+
+/// One connection with what it holds while it lasts.
+struct Visit {
+    house: House,
+    watcher: Watcher,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Visit {
+    async fn tcp(self, stream: TcpStream, peer: Peer) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%peer, %error, "TCP_NODELAY refused");
+        }
+        self.house.speak(stream, peer, self.watcher).await;
+    }
+}
+
+/// Out of descriptors, most likely: waiting is better than spinning.
+async fn accept_failed(error: io::Error) {
+    tracing::warn!(%error, "a connection was not accepted");
+    sleep(Duration::from_millis(100)).await;
+}
+
+/// The HTTP/2 windows of a stream and of a connection when `open` connections share the memory for them.
+fn windows(open: usize) -> (u32, u32) {
+    let open = u32::try_from(open.max(1)).unwrap_or(u32::MAX);
+    let share = limits::CONNECTION_WINDOWS_BYTES_MAX / open;
+    let connection = share.clamp(limits::WINDOW_BYTES_MIN, limits::CONNECTION_WINDOW_BYTES);
+    (connection.min(limits::STREAM_WINDOW_BYTES), connection)
+}
+
+/// HTTP/2 names the host in the URI; the guard reads it where HTTP/1.1 has it.
+fn name_the_host<B>(request: &mut Request<B>) {
+    if request.headers().contains_key(header::HOST) {
+        return;
+    }
+    let authority = request.uri().authority().map(|authority| HeaderValue::from_str(authority.as_str()));
+    if let Some(Ok(authority)) = authority {
+        request.headers_mut().insert(header::HOST, authority);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_connections_get_smaller_windows() {
+        assert_eq!(windows(1), (4 << 20, 16 << 20));
+        assert_eq!(windows(4), (4 << 20, 16 << 20));
+        assert_eq!(windows(64), (1 << 20, 1 << 20));
+        assert_eq!(windows(4096), (64 << 10, 64 << 10));
+    }
+
+    #[test]
+    fn the_host_comes_from_the_authority() {
+        let mut request = Request::new(());
+        *request.uri_mut() = "http://nas:3369/status".parse().expect("a URI");
+        name_the_host(&mut request);
+        assert_eq!(request.headers()[header::HOST], "nas:3369");
+    }
+}
