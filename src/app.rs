@@ -51,6 +51,8 @@ pub enum Cause {
     Usage,
     /// The data directory is in use, or is no store.
     Directory,
+    /// There is nothing to look at.
+    NotFound,
     /// The disk is full.
     NoSpace,
     /// Acknowledged bytes are gone or changed.
@@ -63,10 +65,10 @@ impl Error {
     /// What it is about.
     pub fn cause(&self) -> Cause {
         match self {
-            Self::Config(config::Error::Unreadable { .. }) => Cause::Usage,
             Self::Config(_) => Cause::Usage,
             Self::Store { source, .. } => match source {
                 store::Error::InUse { .. } | store::Error::Foreign { .. } => Cause::Directory,
+                store::Error::NoStore { .. } => Cause::NotFound,
                 store::Error::NoSpace => Cause::NoSpace,
                 store::Error::Damaged { .. } | store::Error::BadFrame { .. } => Cause::Damage,
                 _ => Cause::Other,

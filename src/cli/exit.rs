@@ -16,12 +16,13 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// 1 failed · 2 usage · 11 data directory in use or not ours · 14 no space · 15 damage.
+    /// 1 failed · 2 usage · 10 not found · 11 data directory in use or not ours · 14 no space · 15 damage.
     pub fn code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Damage => 15,
             Self::App(error) => match error.cause() {
                 Cause::Usage => 2,
+                Cause::NotFound => 10,
                 Cause::Directory => 11,
                 Cause::NoSpace => 14,
                 Cause::Damage => 15,

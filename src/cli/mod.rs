@@ -24,7 +24,7 @@ pub struct Cli {
     serve: serve::ServeArgs,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 11 data directory in use or not a store, \
+const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 10 not found, 11 data directory in use or not a store, \
                           14 no space left, 15 damage found.\nStart with `rbackup`, then follow what it prints.";
 
 #[derive(Debug, Subcommand)]

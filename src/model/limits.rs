@@ -78,8 +78,9 @@ pub const LISTING_PIECE_BYTES: usize = 64 * 1024;
 pub const SOCKET_SLICE_BYTES: usize = 256 * 1024;
 /// How long a request waits for a thread before it is told to come back.
 pub const WORK_WAIT: Duration = Duration::from_secs(30);
-/// A socket that takes no byte for so long is given up; a thread's worth of memory hangs on it.
-pub const SOCKET_WRITE_IDLE: Duration = Duration::from_secs(60);
+/// A socket that takes no byte for so long is given up: what waits for it takes from the budget of all downloads, so this is
+/// shorter than [`WORK_WAIT`]. A client goes on with a range.
+pub const SOCKET_WRITE_IDLE: Duration = Duration::from_secs(15);
 /// After an early refusal the connection stays half open so long, so that the answer is read before the reset.
 pub const LINGER: Duration = Duration::from_secs(2);
 /// Bytes thrown away meanwhile: two socket buffers of a fast sender.

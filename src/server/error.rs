@@ -136,7 +136,9 @@ impl Error {
                 let sentence = format!("This path does not take this method; it takes {allow}.");
                 told(S::METHOD_NOT_ALLOWED, "method_not_allowed", sentence)
             }
-            Self::ForeignOrigin => told(S::FORBIDDEN, "foreign_origin", "Requests made by another web page are refused."),
+            Self::ForeignOrigin => {
+                told(S::FORBIDDEN, "foreign_origin", "Requests made by another web page are refused.")
+            }
             Self::WrongDevice => told(S::UNAUTHORIZED, "wrong_device", "The session belongs to another device."),
             Self::TooLarge => {
                 let sentence = format!("The body is longer than {} bytes.", limits::FORM_BODY_BYTES_MAX);
@@ -187,7 +189,9 @@ fn told_by_service(error: &service::Error) -> Told {
         E::NoSpace => told(S::INSUFFICIENT_STORAGE, "no_space", "There is no space left; nothing was changed."),
         E::Busy => told(S::SERVICE_UNAVAILABLE, "busy", "The server is busy; try again in a moment."),
         E::Unavailable => told(S::SERVICE_UNAVAILABLE, "unavailable", "The storage refused; nothing was changed."),
-        E::Damaged { .. } => told(S::INTERNAL_SERVER_ERROR, "damaged", "The stored content of this version is damaged."),
+        E::Damaged { .. } => {
+            told(S::INTERNAL_SERVER_ERROR, "damaged", "The stored content of this version is damaged.")
+        }
         E::Internal(_) => told(S::INTERNAL_SERVER_ERROR, "internal", INTERNAL),
     }
 }

@@ -33,12 +33,12 @@ impl Reply {
 
     /// A body of JSON.
     pub fn json<T: Serialize>(status: StatusCode, value: &T) -> Self {
-        Self { content: Content::Whole(wire::json(value).into()), ..Self::empty(status) }.as_json()
+        Self { content: Content::Whole(wire::json(value).into()), ..Self::empty(status) }.labelled_json()
     }
 
     /// A body of JSON that is still being written.
     pub fn json_flow(pieces: Outflow) -> Self {
-        Self::flow(StatusCode::OK, pieces).as_json()
+        Self::flow(StatusCode::OK, pieces).labelled_json()
     }
 
     /// A body of bytes that are still being read.
@@ -60,7 +60,12 @@ impl Reply {
         }
     }
 
-    fn as_json(self) -> Self {
+    /// The answer to `HEAD`: hyper leaves the body out over HTTP/1.1 only.
+    pub fn bodiless(self) -> Self {
+        Self { content: Content::Whole(Bytes::new()), ..self }
+    }
+
+    fn labelled_json(self) -> Self {
         self.with(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .with(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
     }

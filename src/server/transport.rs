@@ -108,6 +108,8 @@ impl House {
         builder
             .http1()
             .timer(TokioTimer::new())
+            // Who has said all and closes its half still waits for the answer.
+            .half_close(true)
             .header_read_timeout(limits::HEADERS_READ)
             .max_headers(limits::HEADERS_MAX)
             .max_buf_size(limits::HEAD_BYTES_MAX);

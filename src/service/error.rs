@@ -53,7 +53,7 @@ pub enum Error {
     #[error("there is no space left for new data")]
     NoSpace,
     /// Too many wait already.
-    #[error("too many sign-ins are waiting; try again in a moment")]
+    #[error("too much is waiting already; try again in a moment")]
     Busy,
     /// The storage refused.
     #[error("the storage is not available right now; try again")]

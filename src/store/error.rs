@@ -23,6 +23,12 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// There is no store to look at.
+    #[error("there is no store in {}", dir.display())]
+    NoStore {
+        /// The data directory.
+        dir: PathBuf,
+    },
     /// The disk is full.
     #[error("no space is left on the disk")]
     NoSpace,

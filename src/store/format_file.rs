@@ -53,7 +53,7 @@ pub fn lock(dir: &Path) -> Result<File, Error> {
 
 /// An error unless `dir` holds a store.
 pub fn require(dir: &Path) -> Result<(), Error> {
-    if dir.join(FORMAT).exists() { Ok(()) } else { Err(foreign(dir, "there is no store in it")) }
+    if dir.join(FORMAT).exists() { Ok(()) } else { Err(Error::NoStore { dir: dir.to_owned() }) }
 }
 
 /// A fresh ext4 file system is empty although it has `lost+found`.

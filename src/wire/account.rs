@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 /// The body of a registration or a sign-in; fields nobody asks for are ignored.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 pub struct SignInJson {
     /// The account's name.
     pub username: Option<String>,

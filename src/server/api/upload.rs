@@ -32,7 +32,7 @@ pub async fn file(context: Context, session: Session, request: Request) -> Resul
 
 /// How the file comes.
 enum Form {
-    Multipart(Splitter),
+    Multipart(Box<Splitter>),
     Raw { declared: Option<Sha256> },
 }
 
@@ -40,8 +40,8 @@ impl Form {
     fn of(request: &Request) -> Result<Self, Error> {
         let content_type = request.header(header::CONTENT_TYPE).unwrap_or_default();
         match multipart::boundary_of(content_type) {
-            Ok(Some(boundary)) => Ok(Self::Multipart(Splitter::new(&boundary)?)),
-            Ok(None) => Ok(Self::Multipart(Splitter::sniffing())),
+            Ok(Some(boundary)) => Ok(Self::Multipart(Box::new(Splitter::new(&boundary)?))),
+            Ok(None) => Ok(Self::Multipart(Box::new(Splitter::sniffing()))),
             Err(MultipartError::NotMultipart) => Ok(Self::Raw { declared: declared_in_header(request)? }),
             Err(error) => Err(error.into()),
         }
@@ -113,7 +113,7 @@ impl Sink for Raw {
 
 /// A multipart body: `file` and `file-hash`, each once, in either order.
 struct Parts {
-    splitter: Splitter,
+    splitter: Box<Splitter>,
     content: Content,
 }
 
@@ -133,7 +133,7 @@ enum Part {
 }
 
 impl Parts {
-    fn new(splitter: Splitter, intake: Intake) -> Self {
+    fn new(splitter: Box<Splitter>, intake: Intake) -> Self {
         Self { splitter, content: Content { intake, part: Part::None, file_seen: false, hash: None } }
     }
 }

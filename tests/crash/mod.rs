@@ -1,0 +1,2 @@
+//! The load of the kill -9 loop.
+pub mod load;

@@ -1,0 +1,165 @@
+//! Power cuts, thousands of them, without a power switch.
+//!
+//! The story: a server runs under a recorder that sees every call that changes its data directory, while clients upload,
+//! remove and sign in. Then, for a random point of that recording, a directory is built as a power cut could have left
+//! it: all that was synced, and of the rest whatever chance wants. A server is started on it, and must show everything
+//! it had acknowledged by then, nothing half done, and `rbackup check` must find nothing wrong.
+//!
+//! `RBACKUP_IMAGES` (200), `RBACKUP_SEED`, `RBACKUP_KEEP` (keeps bad images), `RBACKUP_IMAGES_NO_SYNC=1` (shows the
+//! planted fault in the large run). Needs a dynamic build and gcc. `tests/images/shim.c` says what the recorder sees.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a harness stops where it finds something wrong")]
+
+mod kit;
+#[path = "images/mod.rs"]
+mod parts;
+
+use kit::place::Place;
+use kit::random::{Random, run_seed, setting};
+use kit::verify::Verified;
+use parts::disk::{Disk, Fault};
+use parts::log::Call;
+use parts::recording::{self, End, Recording};
+use parts::tree::Tree;
+use parts::trial::{self, Image, Promise};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// The recorder's proof: what it saw, done again, is the directory, byte by byte; and with one call hidden it is not.
+#[test]
+fn the_recorder_sees_everything() {
+    let place = Place::in_memory("recorder");
+    let shim = recording::build_shim(place.path());
+    let data = place.path().join("data");
+    std::fs::create_dir(&data).expect("a directory for the data");
+    let mut ledger = kit::ledger::Ledger::default();
+    ledger.add_device("laptop", "anna");
+    for life in 0..2 {
+        let (recording, after) = recording::record(&data, &shim, ledger, run_seed("images, recorder"), End::Stopped);
+        ledger = after;
+        let differences = replay(&recording, None).differences(&recording.at_the_end);
+        assert!(differences.is_empty(), "life {life}: replayed and real differ:\n{}", differences.join("\n"));
+        hide_one_of_each(&recording);
+    }
+}
+
+#[test]
+fn acknowledged_data_survive_power_cuts() {
+    let fault = if std::env::var_os("RBACKUP_IMAGES_NO_SYNC").is_some() { Fault::DbSyncLost } else { Fault::None };
+    let count = setting("RBACKUP_IMAGES", 200);
+    let run = Run::new("images", count.div_ceil(100).clamp(1, 20));
+    let (seen, bad) = run.try_images(count, fault, Promise::AsSent);
+    eprintln!(
+        "images: {count} tried, {} bad, {} versions downloaded and right ({} MiB), {:.1?} in all",
+        bad.len(),
+        seen.downloaded,
+        seen.bytes >> 20,
+        run.begun.elapsed()
+    );
+    assert!(bad.is_empty(), "{} of {count} images are bad (run seed {}):\n{}", bad.len(), run.seed, bad.join("\n\n"));
+}
+
+/// Planted: without the interposer sled's flush is no sync. Planted: an acknowledgement before the sync. Both must show.
+#[test]
+fn planted_faults_give_bad_images() {
+    let run = Run::new("images, planted", 1);
+    for (name, fault, promise) in [
+        ("sled's flush syncs nothing", Fault::DbSyncLost, Promise::AsSent),
+        ("answers before the sync", Fault::None, Promise::BeforeSync),
+    ] {
+        let count = 20;
+        let (_, bad) = run.try_images(count, fault, promise);
+        eprintln!("planted, {name}: {} of {count} images bad", bad.len());
+        assert!(!bad.is_empty(), "{name}: no image was bad, so the harness would not notice (run seed {})", run.seed);
+    }
+}
+
+/// Recordings to cut from.
+struct Run {
+    seed: u64,
+    place: Place,
+    recordings: Vec<Recording>,
+    begun: Instant,
+}
+
+impl Run {
+    fn new(name: &str, directories: u64) -> Run {
+        let begun = Instant::now();
+        let seed = run_seed(name);
+        let place = Place::in_memory("images");
+        let shim = recording::build_shim(place.path());
+        let record = |number| recording::lives(place.path(), &shim, &format!("recorded-{number}"), seed + number);
+        let recordings: Vec<Recording> = (0..directories).flat_map(record).collect();
+        let (calls, requests) =
+            recordings.iter().fold((0, 0), |sum, one| (sum.0 + one.log.len(), sum.1 + one.placed.len()));
+        eprintln!(
+            "{name}: {} lives recorded, {calls} calls, {requests} requests, {:.1?}",
+            recordings.len(),
+            begun.elapsed()
+        );
+        Run { seed, place, recordings, begun }
+    }
+
+    /// Two at a time; gives what was seen in the good ones, and the bad ones' complaints.
+    fn try_images(&self, count: u64, fault: Fault, promise: Promise) -> (Verified, Vec<String>) {
+        let next = AtomicU64::new(0);
+        let results = Mutex::new((Verified::default(), Vec::new()));
+        let work = || {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= count {
+                    return;
+                }
+                let image = Image { seed: Random::new(self.seed + number).next() >> 20, fault, promise };
+                let recording = &self.recordings[number as usize % self.recordings.len()];
+                let result = trial::try_image(recording, image, self.place.path());
+                let mut results = results.lock().expect("no trial panicked");
+                match result {
+                    Ok(seen) => {
+                        results.0.downloaded += seen.downloaded;
+                        results.0.bytes += seen.bytes;
+                    }
+                    Err(wrong) => results.1.push(wrong),
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(work);
+            scope.spawn(work);
+        });
+        results.into_inner().expect("no trial panicked")
+    }
+}
+
+fn replay(recording: &Recording, hidden: Option<usize>) -> Tree {
+    let mut disk = Disk::new(&recording.base, Fault::None);
+    let calls = recording.log.calls().enumerate().filter(|(index, _)| Some(*index) != hidden);
+    calls.for_each(|(_, call)| disk.apply(call));
+    disk.now()
+}
+
+type IsKind = fn(&Call) -> bool;
+
+/// For each kind of call there is one near the end whose absence shows (others may be overwritten later).
+fn hide_one_of_each(recording: &Recording) {
+    let kinds: [(&str, IsKind); 4] = [
+        ("write", |call| matches!(call, Call::Write { .. })),
+        ("create", |call| matches!(call, Call::Create { .. })),
+        ("rename", |call| matches!(call, Call::Rename { .. })),
+        ("mkdir", |call| matches!(call, Call::Mkdir { .. })),
+    ];
+    for (name, is_kind) in kinds {
+        let all: Vec<usize> =
+            (0..recording.log.len()).rev().filter(|index| is_kind(&recording.log.call(*index))).take(40).collect();
+        let noticed = all.iter().find(|index| replay(recording, Some(**index)) != recording.at_the_end);
+        assert!(
+            all.is_empty() || noticed.is_some(),
+            "hiding any of the last {} {name} calls changes nothing",
+            all.len()
+        );
+        eprintln!(
+            "recorder: {name}: {}",
+            noticed.map_or("none made".into(), |index| format!("hiding call {index} shows"))
+        );
+    }
+}

@@ -1,0 +1,222 @@
+//! A server as a child process, on a port of its own, that never outlives the harness.
+//!
+//! It is stopped in two ways, and the difference is what these harnesses are about: `stop` asks (SIGTERM), `kill` does
+//! not (SIGKILL). Its log goes to a file beside the data directory and is shown when a start fails.
+
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// How long a start may take before the harness calls it hung.
+pub const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// The program under test: `RBACKUP_BIN`, or the one cargo built for this test.
+pub fn program() -> PathBuf {
+    std::env::var_os("RBACKUP_BIN")
+        .map(PathBuf::from)
+        .or_else(|| option_env!("CARGO_BIN_EXE_rbackup").map(PathBuf::from))
+        .expect("RBACKUP_BIN names the server, or cargo built `rbackup` in this package")
+}
+
+/// A start in preparation.
+pub struct Start {
+    data: PathBuf,
+    wrapper: Vec<OsString>,
+    environment: Vec<(String, OsString)>,
+}
+
+/// A server that has been spawned and has not yet said that it listens.
+pub struct Starting {
+    child: Child,
+    wrapped: bool,
+    first_line: mpsc::Receiver<String>,
+    log: PathBuf,
+}
+
+/// A server that listens.
+pub struct Server {
+    child: Child,
+    pid: u32,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its first line on stdout.
+    pub first_line: String,
+}
+
+impl Start {
+    /// `rbackup serve --listen 127.0.0.1:0 --data DATA`.
+    pub fn on(data: &Path) -> Start {
+        Start { data: data.to_owned(), wrapper: Vec::new(), environment: Vec::new() }
+    }
+
+    /// Runs it under another program (strace, a shell that joins a cgroup).
+    pub fn under<S: Into<OsString>>(mut self, wrapper: impl IntoIterator<Item = S>) -> Start {
+        self.wrapper = wrapper.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Adds to the server's environment.
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Start {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts the process without waiting for it.
+    pub fn spawn(self) -> Starting {
+        let log = self.data.with_extension("log");
+        let stderr = OpenOptions::new().create(true).append(true).open(&log).expect("open the server's log");
+        let mut words = self.wrapper.clone();
+        words.push(program().into());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&self.data);
+        command.envs(self.environment).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
+        let mut child = command.spawn().unwrap_or_else(|error| unreachable!("{words:?} does not start: {error}"));
+        let stdout = child.stdout.take().expect("a piped stdout");
+        let (say, first_line) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = say.send(line);
+            }
+        });
+        Starting { child, wrapped: !self.wrapper.is_empty(), first_line, log }
+    }
+
+    /// Starts it and waits until it listens; the error carries the end of its log.
+    pub fn serve(self) -> Result<Server, String> {
+        self.spawn().wait(START_LIMIT)
+    }
+}
+
+impl Starting {
+    /// Waits for the first line.
+    pub fn wait(mut self, limit: Duration) -> Result<Server, String> {
+        let first_line = match self.first_line.recv_timeout(limit) {
+            Ok(line) => line,
+            Err(why) => {
+                let status = self.end();
+                return Err(format!("no first line ({why}), {status:?}; its log ends:\n{}", tail(&self.log)));
+            }
+        };
+        let address = listen_address(&first_line)?;
+        let pid = if self.wrapped { inner_pid(self.child.id()) } else { self.child.id() };
+        Ok(Server { child: self.child, pid, address, first_line })
+    }
+
+    /// Kills it wherever it is.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) -> Option<ExitStatus> {
+        if self.wrapped {
+            signal("KILL", inner_pid(self.child.id()));
+        }
+        let ended = self.child.try_wait().ok().flatten();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        ended
+    }
+}
+
+impl Server {
+    /// The server's own process id, also when it runs under another program.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// kill -9, and waits until it is gone (dropping it does that).
+    pub fn kill(self) {}
+
+    /// Has it ended by itself?
+    pub fn died(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// SIGTERM, and the exit status.
+    pub fn stop(mut self) -> Result<ExitStatus, String> {
+        signal("TERM", self.pid);
+        let patience = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < patience {
+            if let Some(status) = self.child.try_wait().map_err(|error| error.to_string())? {
+                return Ok(status);
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Err("it did not end within 60 s of SIGTERM".into())
+    }
+
+    /// A number in kB from `/proc/PID/status`, in bytes.
+    pub fn memory_bytes(&self, field: &str) -> u64 {
+        proc_field(&format!("/proc/{}/status", self.pid), field) * 1024
+    }
+
+    /// Starts the peak (`VmHWM`) anew.
+    pub fn reset_peak(&self) {
+        let _ = std::fs::write(format!("/proc/{}/clear_refs", self.pid), "5");
+    }
+
+    /// A number from `/proc/PID/io`.
+    pub fn io_bytes(&self, field: &str) -> u64 {
+        proc_field(&format!("/proc/{}/io", self.pid), field)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            if self.pid != self.child.id() {
+                signal("KILL", self.pid);
+            }
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Runs another command of the program on a data directory: exit code and everything it said.
+pub fn command(data: &Path, words: &[&str]) -> (Option<i32>, String) {
+    let ran = Command::new(program())
+        .args(words)
+        .arg("--data")
+        .arg(data)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program runs");
+    let said = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    (ran.status.code(), said)
+}
+
+/// The last lines of a file.
+pub fn tail(path: &Path) -> String {
+    let bytes = std::fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
+}
+
+fn listen_address(line: &str) -> Result<SocketAddr, String> {
+    let url = line.split_once("listening on ").and_then(|(_, rest)| rest.split_whitespace().next());
+    let host = url.map(|url| url.trim_start_matches("http://").trim_end_matches('/'));
+    host.and_then(|host| host.parse().ok()).ok_or_else(|| format!("the first line names no address: {line:?}"))
+}
+
+fn signal(name: &str, pid: u32) {
+    let _ = Command::new("kill").args([format!("-{name}"), pid.to_string()]).stderr(Stdio::null()).status();
+}
+
+/// The one child of a wrapper, or the wrapper itself when it became the program by exec.
+fn inner_pid(outer: u32) -> u32 {
+    let children = std::fs::read_to_string(format!("/proc/{outer}/task/{outer}/children")).unwrap_or_default();
+    children.split_whitespace().next().and_then(|pid| pid.parse().ok()).unwrap_or(outer)
+}
+
+fn proc_field(path: &str, field: &str) -> u64 {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,108 @@
+//! Bytes that went bad on the disk: found by `rbackup check`, named, and never served as if they were good.
+
+use crate::support::api::newest;
+use crate::support::house::House;
+use crate::support::{Member, noise};
+use serde_json::Value;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+const LARGE_BYTES: usize = 20 << 20;
+
+struct Flipped {
+    house: House,
+    member: Member,
+    large: u64,
+}
+
+/// A stopped store of small files around a large one, with one bit wrong in the middle of the large one.
+fn flipped() -> Flipped {
+    let mut house = House::start();
+    let member = house.member("anna", "laptop");
+    (0..10).for_each(|n| drop(house.put(&member, &format!("/before/{n}"), &noise(n, 1000))));
+    let large = newest(&house.put(&member, "/the large one", &noise(100, LARGE_BYTES)));
+    (0..10).for_each(|n| drop(house.put(&member, &format!("/after/{n}"), &noise(50 + n, 1000))));
+    house.stop();
+    let db = largest_db(&house.data().join("volumes"));
+    let middle = std::fs::metadata(&db).expect("look at the volume").len() / 2;
+    flip(&db, middle);
+    Flipped { house, member, large }
+}
+
+fn largest_db(volumes: &Path) -> PathBuf {
+    let held = std::fs::read_dir(volumes).expect("read volumes/").flatten().map(|volume| volume.path().join("db"));
+    let sized = held.filter_map(|db| Some((std::fs::metadata(&db).ok()?.len(), db)));
+    sized.max().map(|(_, db)| db).expect("a volume with a db")
+}
+
+fn flip(path: &Path, offset: u64) {
+    let mut file = std::fs::OpenOptions::new().read(true).write(true).open(path).expect("open the volume");
+    let mut byte = [0];
+    file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(&mut byte)).expect("read a byte");
+    file.seek(SeekFrom::Start(offset)).and_then(|_| file.write_all(&[byte[0] ^ 0x10])).expect("flip a bit");
+}
+
+/// Whether a number stands anywhere in a JSON value.
+fn holds(value: &Value, number: u64) -> bool {
+    match value {
+        Value::Number(held) => held.as_u64() == Some(number),
+        Value::Array(items) => items.iter().any(|item| holds(item, number)),
+        Value::Object(fields) => fields.values().any(|item| holds(item, number)),
+        _ => false,
+    }
+}
+
+#[test]
+fn a_healthy_store_checks_clean_and_says_what_it_read() {
+    let mut house = House::start();
+    let member = house.member("anna", "laptop");
+    house.put(&member, "/a", &noise(1, 3 << 20));
+    house.put(&member, "/b", b"");
+    house.stop();
+    let counted = crate::dedup::checked(&house);
+    assert_eq!(counted["versions"], 2);
+    assert_eq!(counted["damaged"], serde_json::json!([]));
+    for name in ["volumes", "frames", "chunk_frames", "records"] {
+        assert!(counted[name].as_u64().is_some_and(|count| count > 0), "{name}: {counted}");
+    }
+    let ran = house.run(&["check"]);
+    assert_eq!(ran.status.code(), Some(0));
+    assert!(!ran.stdout.is_empty(), "it says so to people too");
+}
+
+#[test]
+fn a_flipped_bit_is_found_and_the_touched_version_named() {
+    let it = flipped();
+    let ran = it.house.run(&["check", "--json"]);
+    assert_eq!(ran.status.code(), Some(15), "{ran:?}");
+    let report: Value = serde_json::from_slice(&ran.stdout).expect("check --json prints JSON");
+    let damaged = &report["damaged"];
+    assert!(damaged.as_array().is_some_and(|items| !items.is_empty()) && holds(damaged, it.large), "{report}");
+    let ran = it.house.run(&["check"]);
+    assert_eq!(ran.status.code(), Some(15), "{ran:?}");
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned() + &String::from_utf8_lossy(&ran.stderr);
+    assert!(said.contains("/the large one"), "people get the file's name: {said}");
+}
+
+#[test]
+fn a_damaged_version_is_never_served_whole_and_the_others_are() {
+    let mut it = flipped();
+    it.house.open();
+    let curl = it.house.curl(&format!("/download?file_version_id={}", it.large)).session(&it.member.session);
+    let answer = curl.try_send();
+    let good = noise(100, LARGE_BYTES);
+    assert!(answer.status == 500 || answer.curl_exit != 0, "{} {}", answer.status, answer.curl_exit);
+    if answer.status == 200 {
+        assert!(answer.body.len() < good.len() && good.starts_with(&answer.body), "never a wrong byte");
+    }
+    let mut served = 0;
+    for file in it.house.files(&it.member) {
+        let version = newest(&file);
+        if version != it.large {
+            let answer = it.house.curl(&format!("/download?file_version_id={version}")).session(&it.member.session).try_send();
+            served += u32::from(answer.status == 200 && answer.curl_exit == 0);
+        }
+    }
+    assert!(served >= 19, "what is not touched is served: {served} of 20");
+    it.house.put(&it.member, "/new", b"backups go on");
+}

@@ -1,0 +1,232 @@
+//! A server as a child process on a data directory of its own, that never outlives its test.
+//!
+//! `stop` asks (SIGTERM) and wants exit 0; `kill` does not ask. When a `House` goes, its log is read: a secret that the
+//! test used, in the clear or percent-encoded, or a panic, fails the test.
+
+use super::curl::Curl;
+use super::noise::percent_encoded;
+use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A start or a stop that takes longer hangs; wide, because two cores may be busy with the rest of the suite.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// A shorter text may stand in a log by accident.
+const SECRET_BYTES_MIN: usize = 6;
+
+/// A data directory and, most of the time, a server on it.
+pub struct House {
+    place: TempDir,
+    running: Option<Running>,
+    secrets: Mutex<BTreeSet<String>>,
+    scratch: AtomicU64,
+}
+
+struct Running {
+    child: Child,
+    first_line: String,
+    url: String,
+}
+
+/// The program under test.
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rbackup"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("RBACKUP_") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+impl House {
+    /// A server on an empty data directory.
+    pub fn start() -> Self {
+        let mut house = Self::empty();
+        house.open();
+        house
+    }
+
+    /// A place for a data directory, and no server.
+    pub fn empty() -> Self {
+        let place = TempDir::with_prefix_in("suite-", env!("CARGO_TARGET_TMPDIR")).expect("a directory for the test");
+        Self { place, running: None, secrets: Mutex::default(), scratch: AtomicU64::new(0) }
+    }
+
+    /// Starts a server on the data that is there.
+    pub fn open(&mut self) {
+        self.open_with(&[]);
+    }
+
+    /// The same with more words on its command line.
+    pub fn open_with(&mut self, words: &[&str]) {
+        assert!(self.running.is_none(), "the house is open already");
+        let log = OpenOptions::new().create(true).append(true).open(self.log_path()).expect("open the log");
+        let mut command = program();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(self.data()).args(words);
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the server starts");
+        let first_line = first_line(&mut child);
+        let url = first_line.split_once(" listening on ").and_then(|(_, rest)| rest.split(' ').next()).map(str::to_owned);
+        assert!(url.is_some(), "the first line names no address: {first_line:?}\n{}", self.log());
+        self.running = Some(Running { child, first_line, url: url.unwrap_or_default() });
+    }
+
+    /// SIGTERM; it has to end with 0.
+    pub fn stop(&mut self) {
+        signal("TERM", self.pid());
+        self.wait();
+    }
+
+    /// Waits for a server that was told to stop; it has to end with 0.
+    pub fn wait(&mut self) {
+        let mut running = self.running.take().expect("a server that stops");
+        let code = wait(&mut running.child);
+        assert_eq!(code, Some(0), "a stop ends with 0\n{}", self.log());
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        let mut running = self.running.take().expect("a server to kill");
+        running.child.kill().and_then(|()| running.child.wait()).expect("a killed child ends");
+    }
+
+    /// Stop and start.
+    pub fn restart(&mut self) {
+        self.stop();
+        self.open();
+    }
+
+    /// Another command of the program on this data directory.
+    pub fn run(&self, words: &[&str]) -> Output {
+        program().args(words).arg("--data").arg(self.data()).output().expect("the program runs")
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.place.path().join("data")
+    }
+
+    /// A path beside the data directory, for the test's own files.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.place.path().join(name)
+    }
+
+    /// What the server printed first.
+    pub fn first_line(&self) -> &str {
+        &self.running.as_ref().expect("a running server").first_line
+    }
+
+    /// Where it listens, without a slash at the end.
+    pub fn url(&self) -> &str {
+        self.running.as_ref().expect("a running server").url.trim_end_matches('/')
+    }
+
+    /// The same as `host:port`.
+    pub fn address(&self) -> &str {
+        self.url().trim_start_matches("http://")
+    }
+
+    /// The server's process.
+    pub fn pid(&self) -> u32 {
+        self.running.as_ref().expect("a running server").child.id()
+    }
+
+    /// Everything the servers of this house wrote to stderr.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.log_path()).unwrap_or_default()).into_owned()
+    }
+
+    /// A text that must never stand in the log.
+    pub fn secret(&self, text: &str) {
+        if text.len() >= SECRET_BYTES_MIN {
+            self.secrets.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_owned());
+        }
+    }
+
+    /// curl to a path (with its query) of this server.
+    pub fn curl(&self, path_and_query: &str) -> Curl {
+        let number = self.scratch.fetch_add(1, Ordering::Relaxed);
+        Curl::new(format!("{}{path_and_query}", self.url()), self.beside(&format!("curl-{number}")))
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.place.path().join("stderr.log")
+    }
+
+    fn leaks(&self) -> Vec<String> {
+        let log = self.log();
+        let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = |text: &&String| log.contains(text.as_str()) || log.contains(&percent_encoded(text.as_bytes()));
+        secrets.iter().filter(told).cloned().collect()
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            let _ = (running.child.kill(), running.child.wait());
+        }
+        if std::thread::panicking() {
+            eprintln!("the server's log:\n{}", tail(&self.log(), 40));
+            return;
+        }
+        assert!(!self.log().contains("panicked at"), "the server panicked:\n{}", tail(&self.log(), 40));
+        let leaks = self.leaks();
+        assert!(leaks.is_empty(), "secrets stand in the log: {leaks:?}");
+    }
+}
+
+/// Bytes that a directory takes on its disk.
+pub fn disk_bytes(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let held = std::fs::symlink_metadata(path).expect("look at the data directory");
+    let own = held.blocks() * 512;
+    if !held.is_dir() {
+        return own;
+    }
+    own + std::fs::read_dir(path).expect("read the data directory").flatten().map(|entry| disk_bytes(&entry.path())).sum::<u64>()
+}
+
+/// Sends a signal by its name.
+pub fn signal(name: &str, pid: u32) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().expect("a shell");
+    assert!(sent.success(), "kill -{name} {pid}");
+}
+
+/// Waits for a child; `None` when a signal ended it.
+pub fn wait(child: &mut Child) -> Option<i32> {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        if let Some(status) = child.try_wait().expect("wait for the child") {
+            return status.code();
+        }
+        std::thread::sleep(Duration::from_millis(3));
+    }
+    let _ = child.kill();
+    assert!(begun.elapsed() < PATIENCE, "the process did not end within {PATIENCE:?}");
+    None
+}
+
+/// The first line of a child's stdout; the rest is read and dropped, so that it never blocks on a full pipe.
+fn first_line(child: &mut Child) -> String {
+    let stdout = child.stdout.take().expect("a piped stdout");
+    let (say, hear) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let _ = say.send(line);
+        }
+    });
+    hear.recv_timeout(PATIENCE).unwrap_or_default()
+}
+
+fn tail(text: &str, lines: usize) -> String {
+    let all: Vec<&str> = text.lines().collect();
+    all[all.len().saturating_sub(lines)..].join("\n")
+}

@@ -1,0 +1,2 @@
+//! Reading strace.
+pub mod trace;
