@@ -11,6 +11,9 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// The scratch database of [`self_test`], below the data directory.
+pub const SELF_TEST: &str = "selftest";
+
 static SYNCS: AtomicU64 = AtomicU64::new(0);
 
 /// Replaces libc's `sync_file_range`: the linker takes the first definition it sees, and ours is part of the program
@@ -44,7 +47,7 @@ pub fn syncs() -> u64 {
 
 /// Flushes a scratch database below `dir` and says whether that reached a real sync.
 pub fn self_test(dir: &Path) -> io::Result<bool> {
-    let scratch = dir.join("selftest");
+    let scratch = dir.join(SELF_TEST);
     let _ = fs::remove_dir_all(&scratch);
     let before = syncs();
     let written = sled::Config::new().path(&scratch).segment_size(1 << 16).flush_every_ms(None).open().and_then(|db| {

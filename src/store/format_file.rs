@@ -38,7 +38,7 @@ impl Format {
 /// Takes the data directory for this process until the file is dropped. Makes the directory if it is not there.
 pub fn lock(dir: &Path) -> Result<File, Error> {
     fs::DirBuilder::new().mode(0o700).recursive(true).create(dir).map_err(|e| Error::io(dir, e))?;
-    if !is_empty(dir)? && !dir.join(FORMAT).exists() && !dir.join(LOCK).exists() {
+    if !dir.join(FORMAT).exists() && !is_empty(dir)? {
         return Err(foreign(dir, "it is not empty and has no FORMAT file"));
     }
     let path = dir.join(LOCK);
@@ -56,10 +56,13 @@ pub fn require(dir: &Path) -> Result<(), Error> {
     if dir.join(FORMAT).exists() { Ok(()) } else { Err(Error::NoStore { dir: dir.to_owned() }) }
 }
 
-/// A fresh ext4 file system is empty although it has `lost+found`.
+/// Whether nothing in `dir` was ever acknowledged: it holds at most what a first start makes before `FORMAT` is there, and
+/// the `lost+found` of a fresh ext4.
 fn is_empty(dir: &Path) -> Result<bool, Error> {
+    const NOTHING_YET: [&str; 4] = ["lost+found", LOCK, "FORMAT.new", durable::SELF_TEST];
     for entry in fs::read_dir(dir).map_err(|e| Error::io(dir, e))? {
-        if entry.map_err(|e| Error::io(dir, e))?.file_name() != "lost+found" {
+        let name = entry.map_err(|e| Error::io(dir, e))?.file_name();
+        if !NOTHING_YET.iter().any(|known| name == *known) {
             return Ok(false);
         }
     }
@@ -86,11 +89,6 @@ pub fn open(dir: &Path, chunk_bytes: [u32; 3], random: [u8; 16]) -> Result<Forma
 }
 
 fn create(dir: &Path, chunk_bytes: [u32; 3], random: [u8; 16]) -> Result<Format, Error> {
-    for begun in ["volumes", "catalog"] {
-        if dir.join(begun).exists() {
-            return Err(foreign(dir, "its FORMAT file is missing"));
-        }
-    }
     let store_id = format!("{:032x}", u128::from_be_bytes(random));
     let text = format!("rbackup_format = {VERSION}\nstore_id = \"{store_id}\"\nchunk_bytes = {chunk_bytes:?}\n");
     durable::write_whole(dir, FORMAT, text.as_bytes()).map_err(|e| Error::io(dir, e))?;

@@ -72,8 +72,9 @@ impl Replay<'_> {
     fn newest_begun(&self, mark: Option<Mark>, clean: Option<Ending>) -> Result<Option<u32>, Error> {
         loop {
             let Some(number) = self.log.numbers().last().copied() else { return Ok(None) };
-            if clean.is_none_or(|clean| clean.volume != number) {
-                self.log.volume(number)?.copy_before_recovery()?;
+            let volume = self.log.volume(number)?;
+            if clean.is_none_or(|clean| clean.volume != number) && volume.has_database() {
+                volume.copy_before_recovery()?;
             }
             match self.log.header(number) {
                 Ok(header) if header.store == self.store => return Ok(Some(number)),

@@ -122,6 +122,11 @@ impl Volume {
         durable::sync_dir(&self.dir).map_err(|e| Error::io(&self.dir, e))
     }
 
+    /// Whether sled ever wrote it; a crash while it was created may have left an empty directory.
+    pub fn has_database(&self) -> bool {
+        self.dir.join(DB_FILE).exists()
+    }
+
     /// Copies `db` aside before sled touches it. An older copy is kept: it is nearer to the crash.
     pub fn copy_before_recovery(&self) -> Result<(), Error> {
         let copy = self.dir.join(COPY_FILE);
