@@ -82,7 +82,12 @@ impl Error {
 /// Sends the log to stderr. A second call changes nothing.
 pub fn log_to_stderr(level: tracing::Level) {
     let ansi = io::IsTerminal::is_terminal(&io::stderr());
-    let _ = tracing_subscriber::fmt().with_max_level(level).with_ansi(ansi).with_target(false).with_writer(io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_ansi(ansi)
+        .with_target(false)
+        .with_writer(io::stderr)
+        .try_init();
 }
 
 /// Serves until SIGTERM or SIGINT; what people should read goes to `say`.

@@ -8,9 +8,9 @@ pub mod store;
 
 pub mod service;
 
-pub mod wire;
 pub mod server;
+pub mod wire;
 
-pub mod config;
 pub mod app;
 pub mod cli;
+pub mod config;

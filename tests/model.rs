@@ -223,11 +223,12 @@ fn play(steps: &[Step]) {
 fn any_sequence_of_changes_restarts_and_crashes_leaves_what_the_map_says() {
     let cases = std::env::var("RBACKUP_MODEL_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(24);
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
-    TestRunner::new(config).run(&steps(), |steps| {
-        play(&steps);
-        Ok(())
-    })
-    .expect("no sequence fails");
+    TestRunner::new(config)
+        .run(&steps(), |steps| {
+            play(&steps);
+            Ok(())
+        })
+        .expect("no sequence fails");
 }
 
 #[test]

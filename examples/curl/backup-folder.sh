@@ -49,7 +49,7 @@ plan() {
     awk -F '\t' -v work="$work" "$names_awk"'
         BEGIN { names_begin(); batch = 0; files = 400 }
         FILENAME ~ /\/there$/ {
-            name = $1 ~ /^=/ ? from_base64(substr($1, 2)) : $1
+            name = $1 ~ /^=/ ? from_base64(substr($1, 2)) : strictly($1)
             if ($4) there[name] = $2 " " $3
             next
         }
@@ -113,9 +113,11 @@ send_batch() {
         curl -q --parallel --parallel-max "$jobs" -K "$work/curl" >"$work/results" 2>>"$work/curl.err" || true
         sort_results "$todo"
         [ -s "$work/again" ] || break
-        attempt=$((attempt + 1))
-        [ $attempt -le $attempts ] || { give_up; break; }
-        [ -s "$work/progressed" ] || sleep $((attempt * attempt / 2))
+        if [ ! -s "$work/progressed" ]; then
+            attempt=$((attempt + 1))
+            [ $attempt -le $attempts ] || { give_up; break; }
+            sleep $((attempt * attempt / 2))
+        fi
         mv "$work/again" "$work/todo"
         todo=$work/todo
     done

@@ -93,7 +93,8 @@ encode() {
 }
 
 # awk functions: raw(name) gives the bytes of a percent-encoded name; quoted(name) gives them for a curl configuration;
-# shell(name) for a shell; shown(name) for a terminal; from_base64(text) percent-encodes what base64 holds.
+# shell(name) for a shell; shown(name) for a terminal; from_base64(text) percent-encodes what base64 holds;
+# strictly(name) makes jq's encoding the same as ours.
 names_awk='
     function names_begin(   n, key, byte, digits) {
         digits = "0123456789ABCDEF"
@@ -113,6 +114,10 @@ names_awk='
         out = parts[1]
         for (i = 2; i <= count; i++) out = out table[substr(parts[i], 1, 2)] substr(parts[i], 3)
         return out
+    }
+    function strictly(name) { # jq 1.6 leaves these five as they are, later ones do not
+        gsub(/!/, "%21", name); gsub(/\047/, "%27", name); gsub(/\(/, "%28", name); gsub(/\)/, "%29", name); gsub(/\*/, "%2A", name)
+        return name
     }
     function raw(name) { return changed(name, in_raw) }
     function quoted(name) { return changed(name, in_curl) }

@@ -25,9 +25,8 @@ pub struct Compressor {
 impl Compressor {
     /// A context with the level that RBackup uses.
     pub fn new() -> Result<Self, ChunkError> {
-        let context = bulk::Compressor::new(LEVEL).map_err(|error| ChunkError::Compress {
-            reason: error.to_string(),
-        })?;
+        let context =
+            bulk::Compressor::new(LEVEL).map_err(|error| ChunkError::Compress { reason: error.to_string() })?;
         Ok(Self { context })
     }
 
@@ -70,30 +69,20 @@ pub struct Decompressor {
 impl Decompressor {
     /// A context without a dictionary.
     pub fn new() -> Result<Self, ChunkError> {
-        let context = bulk::Decompressor::new().map_err(|error| ChunkError::Compress {
-            reason: error.to_string(),
-        })?;
+        let context = bulk::Decompressor::new().map_err(|error| ChunkError::Compress { reason: error.to_string() })?;
         Ok(Self { context })
     }
 
     /// Replaces the content of `out` by the `raw_len` bytes that `bytes` hold. When they hold more or fewer, or `raw_len` is above
     /// [`RAW_LEN_MAX`], it is an error and `out` is empty.
-    pub fn decompress_into(
-        &mut self,
-        bytes: &[u8],
-        raw_len: u32,
-        out: &mut Vec<u8>,
-    ) -> Result<(), ChunkError> {
+    pub fn decompress_into(&mut self, bytes: &[u8], raw_len: u32, out: &mut Vec<u8>) -> Result<(), ChunkError> {
         out.clear();
         check_raw_len(raw_len)?;
         out.reserve_exact(raw_len as usize);
         // zstd writes into the capacity, which a reused buffer may have more of than raw_len; hence the second check.
         if let Err(error) = self.context.decompress_to_buffer(bytes, out) {
             out.clear();
-            return Err(ChunkError::Decompress {
-                raw_len,
-                reason: error.to_string(),
-            });
+            return Err(ChunkError::Decompress { raw_len, reason: error.to_string() });
         }
         let found = out.len();
         check_len(raw_len, found).inspect_err(|_| out.clear())
@@ -115,10 +104,7 @@ pub(super) fn raw_len_of(plain: &[u8]) -> Result<u32, ChunkError> {
 
 pub(super) fn check_raw_len(raw_len: u32) -> Result<(), ChunkError> {
     if raw_len > RAW_LEN_MAX {
-        return Err(ChunkError::TooLarge {
-            len: raw_len.into(),
-            max: RAW_LEN_MAX.into(),
-        });
+        return Err(ChunkError::TooLarge { len: raw_len.into(), max: RAW_LEN_MAX.into() });
     }
     Ok(())
 }
@@ -127,8 +113,5 @@ pub(super) fn check_len(raw_len: u32, found: usize) -> Result<(), ChunkError> {
     if found == raw_len as usize {
         return Ok(());
     }
-    Err(ChunkError::Length {
-        expected: raw_len.into(),
-        found: found as u64,
-    })
+    Err(ChunkError::Length { expected: raw_len.into(), found: found as u64 })
 }

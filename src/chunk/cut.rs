@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 
 use fastcdc::v2020::{
-    AVERAGE_MAX, AVERAGE_MIN, MAXIMUM_MAX, MAXIMUM_MIN, MINIMUM_MAX, MINIMUM_MIN, Normalization,
-    cut_gear, get_gear_with_seed, select_masks,
+    AVERAGE_MAX, AVERAGE_MIN, MAXIMUM_MAX, MAXIMUM_MIN, MINIMUM_MAX, MINIMUM_MIN, Normalization, cut_gear,
+    get_gear_with_seed, select_masks,
 };
 
 use super::ChunkError;
@@ -25,11 +25,7 @@ pub struct CutSizes {
 
 impl CutSizes {
     /// What new stores use: 256 KiB, 1 MiB, 4 MiB.
-    pub const STANDARD: Self = Self {
-        min: 256 << 10,
-        avg: 1 << 20,
-        max: 4 << 20,
-    };
+    pub const STANDARD: Self = Self { min: 256 << 10, avg: 1 << 20, max: 4 << 20 };
 
     /// Checks the sizes (in bytes), as a store's `FORMAT` names them: even, `min < avg < max`, and within FastCDC's limits
     /// (64 B–1 MiB, 256 B–4 MiB, 1 KiB–16 MiB), outside of which the library asserts or indexes out of its tables.
@@ -81,23 +77,13 @@ pub struct Cutter {
 impl Cutter {
     /// A cutter for the account whose seed this is ([`AccountKeys::cutter_seed`](super::AccountKeys::cutter_seed)).
     pub fn new(sizes: CutSizes, seed: u64) -> Self {
-        Self {
-            sizes,
-            seed,
-            gear: None,
-            buffer: Vec::new(),
-            start: 0,
-        }
+        Self { sizes, seed, gear: None, buffer: Vec::new(), start: 0 }
     }
 
     /// Takes the next bytes of the stream and hands every chunk whose end is now certain to `emit`.
     ///
     /// An error of `emit` ends the call at once; the rest of `input` is then lost, so the cutter has to be [`reset`](Self::reset) or dropped.
-    pub fn push<E>(
-        &mut self,
-        mut input: &[u8],
-        mut emit: impl FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn push<E>(&mut self, mut input: &[u8], mut emit: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         while !input.is_empty() {
             let taken = self.take(input);
             input = &input[taken..];
@@ -155,9 +141,7 @@ impl Cutter {
         let len = if window.len() <= self.sizes.min {
             window.len()
         } else {
-            self.gear
-                .get_or_insert_with(|| Gear::new(self.sizes, self.seed))
-                .cut(window, self.sizes)
+            self.gear.get_or_insert_with(|| Gear::new(self.sizes, self.seed)).cut(window, self.sizes)
         };
         self.start += len;
         emit(&window[..len])
@@ -176,12 +160,7 @@ impl Gear {
     fn new(sizes: CutSizes, seed: u64) -> Self {
         let (table, table_shifted) = get_gear_with_seed(seed);
         let (mask_strict, mask_loose) = select_masks(sizes.avg, NORMALIZATION);
-        Self {
-            table,
-            table_shifted,
-            mask_strict,
-            mask_loose,
-        }
+        Self { table, table_shifted, mask_strict, mask_loose }
     }
 
     /// The length of the first chunk of `window`, which holds at least max bytes or ends with the file.
@@ -215,16 +194,9 @@ mod tests {
         let mut cutter = Cutter::new(CutSizes::STANDARD, 7);
         assert_eq!(cutter.buffer.capacity(), 0);
         cutter.push(&[1; 4096], ignore).expect("push");
-        assert!(
-            cutter.buffer.capacity() <= 8192,
-            "{} bytes",
-            cutter.buffer.capacity()
-        );
+        assert!(cutter.buffer.capacity() <= 8192, "{} bytes", cutter.buffer.capacity());
         cutter.finish(ignore).expect("finish");
-        assert!(
-            cutter.gear.is_none(),
-            "a file below min needs no gear table"
-        );
+        assert!(cutter.gear.is_none(), "a file below min needs no gear table");
     }
 
     #[test]
@@ -244,31 +216,17 @@ mod tests {
 
     #[test]
     fn sizes_are_checked() {
-        assert_eq!(
-            CutSizes::new(256 << 10, 1 << 20, 4 << 20),
-            Ok(CutSizes::STANDARD)
-        );
-        for (min, avg, max) in [
-            (0, 256, 1024),
-            (64, 255, 1024),
-            (256, 256, 1024),
-            (64, 2048, 1024),
-            (64, 256, 1 << 30),
-            (64, 256, 1023),
-        ] {
-            assert_eq!(
-                CutSizes::new(min, avg, max),
-                Err(ChunkError::CutSizes { min, avg, max })
-            );
+        assert_eq!(CutSizes::new(256 << 10, 1 << 20, 4 << 20), Ok(CutSizes::STANDARD));
+        for (min, avg, max) in
+            [(0, 256, 1024), (64, 255, 1024), (256, 256, 1024), (64, 2048, 1024), (64, 256, 1 << 30), (64, 256, 1023)]
+        {
+            assert_eq!(CutSizes::new(min, avg, max), Err(ChunkError::CutSizes { min, avg, max }));
         }
     }
 
     #[test]
     fn extreme_sizes_work() {
-        for (min, avg, max) in [
-            (MINIMUM_MIN, AVERAGE_MIN, MAXIMUM_MIN),
-            (MINIMUM_MAX, AVERAGE_MAX, MAXIMUM_MAX),
-        ] {
+        for (min, avg, max) in [(MINIMUM_MIN, AVERAGE_MIN, MAXIMUM_MIN), (MINIMUM_MAX, AVERAGE_MAX, MAXIMUM_MAX)] {
             let sizes = CutSizes::new(min, avg, max).expect("sizes");
             let mut cutter = Cutter::new(sizes, u64::MAX);
             let mut seen = 0;

@@ -34,14 +34,8 @@ impl ContentHash {
     /// Reads what [`to_bytes`](Self::to_bytes) wrote.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ChunkError> {
         match (bytes.len(), bytes.first_chunk(), bytes.last_chunk()) {
-            (Self::LEN, Some(sha256), Some(crc32)) => Ok(Self {
-                sha256: *sha256,
-                crc32: u32::from_le_bytes(*crc32),
-            }),
-            (found, ..) => Err(ChunkError::Length {
-                expected: Self::LEN as u64,
-                found: found as u64,
-            }),
+            (Self::LEN, Some(sha256), Some(crc32)) => Ok(Self { sha256: *sha256, crc32: u32::from_le_bytes(*crc32) }),
+            (found, ..) => Err(ChunkError::Length { expected: Self::LEN as u64, found: found as u64 }),
         }
     }
 }
@@ -65,10 +59,7 @@ impl ContentHasher {
 
     /// The hash of all bytes so far.
     pub fn finish(self) -> ContentHash {
-        ContentHash {
-            sha256: self.sha256.finalize().into(),
-            crc32: self.crc32.finalize(),
-        }
+        ContentHash { sha256: self.sha256.finalize().into(), crc32: self.crc32.finalize() }
     }
 }
 
@@ -78,20 +69,9 @@ pub fn chunk_id(keys: &AccountKeys, bytes: &[u8]) -> [u8; 32] {
 }
 
 /// Checks that opened bytes are the ones their id promises: the last look before bytes go to a user.
-pub fn verify_chunk_id(
-    keys: &AccountKeys,
-    expected: &[u8; 32],
-    bytes: &[u8],
-) -> Result<(), ChunkError> {
+pub fn verify_chunk_id(keys: &AccountKeys, expected: &[u8; 32], bytes: &[u8]) -> Result<(), ChunkError> {
     let found = chunk_id(keys, bytes);
-    if found == *expected {
-        Ok(())
-    } else {
-        Err(ChunkError::WrongId {
-            expected: *expected,
-            found,
-        })
-    }
+    if found == *expected { Ok(()) } else { Err(ChunkError::WrongId { expected: *expected, found }) }
 }
 
 /// A manifest's id: BLAKE3 over account (little endian) and bytes. Needs no secret, so that `check` can verify it without a login; that gives

@@ -58,12 +58,7 @@ impl AccountKeys {
         // FastCDC takes seed 0 for "no seed", which would cut with tables everybody knows.
         let cutter_seed = Zeroizing::new(u64::from_le_bytes(first).max(1));
         first.zeroize();
-        Self {
-            chunk_id: derive(CHUNK_ID_CONTEXT),
-            seal: derive(SEAL_CONTEXT),
-            hash: derive(HASH_CONTEXT),
-            cutter_seed,
-        }
+        Self { chunk_id: derive(CHUNK_ID_CONTEXT), seal: derive(SEAL_CONTEXT), hash: derive(HASH_CONTEXT), cutter_seed }
     }
 
     /// The seed for this account's [`Cutter`](super::Cutter): never 0, and as secret as the keys (it tells where files are cut).
@@ -99,12 +94,7 @@ impl fmt::Debug for AccountKeys {
 /// length, so different (salt, context) give different KEK'. A KEK' meets a second message only when the same KEK, context and
 /// random 128-bit salt come together again: for n wraps under one KEK about n²/2^129. No counter is involved, so restoring an old copy of
 /// the store and changing a password again cannot repeat one.
-pub fn wrap_key(
-    kek: &[u8; 32],
-    data_key: &DataKey,
-    context: &[u8],
-    salt: [u8; 16],
-) -> Result<Vec<u8>, ChunkError> {
+pub fn wrap_key(kek: &[u8; 32], data_key: &DataKey, context: &[u8], salt: [u8; 16]) -> Result<Vec<u8>, ChunkError> {
     let mut wrapped = Vec::with_capacity(WRAPPED_LEN); // exact: growing would leave a copy of the key behind
     wrapped.extend_from_slice(&salt);
     wrapped.extend_from_slice(&data_key.0[..]);
@@ -123,9 +113,7 @@ pub fn wrap_key(
 
 /// Opens what [`wrap_key`] made. A wrong KEK (a wrong password), another context and damage are all [`ChunkError::Open`].
 pub fn unwrap_key(kek: &[u8; 32], wrapped: &[u8], context: &[u8]) -> Result<DataKey, ChunkError> {
-    let (salt, sealed) = wrapped
-        .split_first_chunk::<WRAP_SALT_LEN>()
-        .ok_or(ChunkError::Open)?;
+    let (salt, sealed) = wrapped.split_first_chunk::<WRAP_SALT_LEN>().ok_or(ChunkError::Open)?;
     let mut buffer = Zeroizing::new(sealed.to_vec());
     let plain = one_message_key(&wrap_subkey(kek, salt, context))?
         .open_in_place(zero_nonce(), Aad::empty(), &mut buffer)

@@ -65,9 +65,7 @@ pub enum ChunkError {
         found: [u8; 32],
     },
     /// Cut sizes that FastCDC cannot work with.
-    #[error(
-        "cut sizes {min}/{avg}/{max} bytes: need even numbers, min < avg < max, within FastCDC's limits"
-    )]
+    #[error("cut sizes {min}/{avg}/{max} bytes: need even numbers, min < avg < max, within FastCDC's limits")]
     CutSizes {
         /// Smallest chunk, in bytes.
         min: usize,

@@ -66,16 +66,8 @@ pub fn seal<A: AsRef<[u8]>>(
     out.extend_from_slice(&salt);
     let compressed = compressor.compress(plain, out);
     let stored_len = (out.len() - begin + TAG_LEN) as u32; // fits: at most RAW_LEN_MAX and the overhead
-    let shape = Sealed {
-        compressed,
-        raw_len,
-        stored_len,
-    };
-    match key.seal_in_place_separate_tag(
-        zero_nonce(),
-        Aad::from(aad(shape)),
-        &mut out[begin + SALT_LEN..],
-    ) {
+    let shape = Sealed { compressed, raw_len, stored_len };
+    match key.seal_in_place_separate_tag(zero_nonce(), Aad::from(aad(shape)), &mut out[begin + SALT_LEN..]) {
         Ok(tag) => {
             out.extend_from_slice(tag.as_ref());
             Ok(shape)
@@ -111,10 +103,7 @@ pub struct Opener {
 impl Opener {
     /// An opener with an empty buffer; the buffer grows to the largest frame met.
     pub fn new() -> Result<Self, ChunkError> {
-        Ok(Self {
-            decompressor: Decompressor::new()?,
-            plain: Vec::new(),
-        })
+        Ok(Self { decompressor: Decompressor::new()?, plain: Vec::new() })
     }
 
     /// Opens `stored` (salt, ciphertext, tag) in place and returns the plain bytes, which lie in `stored` or in the opener's buffer.
@@ -133,8 +122,7 @@ impl Opener {
         check_raw_len(raw_len)?;
         let plain = decrypt(keys, id, aad, stored)?;
         if compressed {
-            self.decompressor
-                .decompress_into(plain, raw_len, &mut self.plain)?;
+            self.decompressor.decompress_into(plain, raw_len, &mut self.plain)?;
             return Ok(&self.plain);
         }
         check_len(raw_len, plain.len())?;
@@ -186,15 +174,8 @@ fn small_key(keys: &AccountKeys, context: &'static str, unique: &[u8; 32]) -> Ze
     subkey(keys.hash_key(), &[SMALL_TAG, unique, context.as_bytes()])
 }
 
-fn decrypt<'a>(
-    keys: &AccountKeys,
-    id: &[u8; 32],
-    aad: &[u8],
-    stored: &'a mut [u8],
-) -> Result<&'a [u8], ChunkError> {
-    let (salt, sealed) = stored
-        .split_first_chunk_mut::<SALT_LEN>()
-        .ok_or(ChunkError::Open)?;
+fn decrypt<'a>(keys: &AccountKeys, id: &[u8; 32], aad: &[u8], stored: &'a mut [u8]) -> Result<&'a [u8], ChunkError> {
+    let (salt, sealed) = stored.split_first_chunk_mut::<SALT_LEN>().ok_or(ChunkError::Open)?;
     let plain = one_message_key(&frame_key(keys, id, salt))?
         .open_in_place(zero_nonce(), Aad::from(aad), sealed)
         .map_err(|_| ChunkError::Open)?;

@@ -2,9 +2,9 @@
 
 mod exit;
 
-mod serve;
 mod check;
 mod rebuild;
+mod serve;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

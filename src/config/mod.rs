@@ -124,7 +124,8 @@ fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, Error> {
     if listen.is_empty() {
         return Err(wrong("[]", "at least one address is needed"));
     }
-    let parse = |text: &String| text.parse().map_err(|_| wrong(text, "write IP:PORT, such as 127.0.0.1:3369 or [::]:3369"));
+    let parse =
+        |text: &String| text.parse().map_err(|_| wrong(text, "write IP:PORT, such as 127.0.0.1:3369 or [::]:3369"));
     listen.iter().map(parse).collect()
 }
 

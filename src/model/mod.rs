@@ -5,6 +5,7 @@ pub mod file;
 pub mod id;
 pub mod limits;
 pub mod path;
+pub mod random;
 pub mod secret;
 pub mod time;
 

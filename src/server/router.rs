@@ -155,8 +155,7 @@ fn respond(reply: Reply, mut entry: Entry) -> Response {
 
 /// 16 hexadecimal digits. Without randomness it is all zeros: it names a line in the log and protects nothing.
 fn request_id() -> String {
-    let mut bytes = [0; 8];
-    let _ = getrandom::fill(&mut bytes);
+    let bytes = crate::model::random::random().unwrap_or_default();
     format!("{:016x}", u64::from_be_bytes(bytes))
 }
 

@@ -2,13 +2,14 @@
 
 use super::error::Error;
 use super::secrets::random;
+use crate::chunk::compress::Compressor;
 use crate::chunk::id::{chunk_id, manifest_id};
 use crate::chunk::keys::AccountKeys;
 use crate::chunk::seal::{SEAL_OVERHEAD, Sealed, seal};
-use crate::chunk::compress::Compressor;
 use crate::model::ChunkId;
 use crate::store::{
-    COMPRESSED, Child, Draft, ENTRIES_MAX, FrameHeader, FrameKind, NewFrame, Root, Store, encode_manifest, parse_manifest,
+    COMPRESSED, Child, Draft, ENTRIES_MAX, FrameHeader, FrameKind, NewFrame, Root, Store, encode_manifest,
+    parse_manifest,
 };
 
 /// Turns chunks into frames of a draft and the list of them into a tree.
@@ -78,7 +79,8 @@ impl Builder<'_> {
         let id = ChunkId(manifest_id(self.account, &stored));
         if !self.draft.knows(&id)? {
             let raw_len = stored.len() as u32;
-            let header = FrameHeader { kind: FrameKind::Manifest, ..chunk_header(self.account, id, false, raw_len, raw_len) };
+            let header =
+                FrameHeader { kind: FrameKind::Manifest, ..chunk_header(self.account, id, false, raw_len, raw_len) };
             self.draft.append(NewFrame { header, stored })?;
         }
         self.add(level + 1, Child { id, bytes: children.iter().map(|child| child.bytes).sum() })

@@ -10,8 +10,8 @@ use super::error::{Error, Thing};
 use super::listing::open_version;
 use super::session::Session;
 use super::{Inner, Services};
-use crate::chunk::seal::{Opener, SALT_LEN};
 use crate::chunk::ChunkError;
+use crate::chunk::seal::{Opener, SALT_LEN};
 use crate::model::{ChunkId, FilePath, Sha256, Timestamp, Version, VersionId};
 use crate::store::{self, COMPRESSED, Frame, Root};
 

@@ -3,17 +3,17 @@
 //! Every call blocks and belongs on a plain thread. Nothing here knows HTTP. A request gets at data only with a
 //! [`Session`], which only [`Services::session`] makes.
 
-mod error;
-mod secrets;
-mod password;
 mod account;
-mod session;
 mod content;
-mod upload;
-mod listing;
 mod download;
+mod error;
+mod listing;
+mod password;
 mod removal;
+mod secrets;
+mod session;
 mod status;
+mod upload;
 
 use std::sync::Arc;
 

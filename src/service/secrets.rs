@@ -17,9 +17,7 @@ const RECOVERY_ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// Bytes from the system's generator.
 pub fn random<const N: usize>() -> Result<[u8; N], Error> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| Error::Internal(Box::new(error)))?;
-    Ok(bytes)
+    crate::model::random::random().map_err(|error| Error::Internal(Box::new(error)))
 }
 
 /// A session's secret: what is hashed to find its row and what its key comes from.

@@ -69,7 +69,8 @@ impl Catalog {
         let mut devices = Vec::new();
         for page in Pages::new(&self.rows, from, until) {
             for (key, row) in page? {
-                let name = keys::parse_device(&key).ok_or_else(|| Error::format("row", "a device's key has no name"))?;
+                let name =
+                    keys::parse_device(&key).ok_or_else(|| Error::format("row", "a device's key has no name"))?;
                 devices.push((name.to_owned(), parse_row(&row.value)?));
             }
         }

@@ -312,7 +312,10 @@ impl Keeper {
 
     /// Gives the open volume up and tells everybody who built on it.
     fn fail(&mut self, error: Error) {
-        tracing::error!(error = &error as &dyn std::error::Error, "writing the log failed; what was not acknowledged is dropped");
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "writing the log failed; what was not acknowledged is dropped"
+        );
         let group = std::mem::take(&mut self.group);
         for (reply, _) in group.answers {
             let _ = reply.send(Err(same(&error)));
@@ -329,8 +332,7 @@ impl Keeper {
     fn writer(&mut self) -> Result<&mut Writer, Error> {
         if let Err((before, footer)) = &self.writer {
             let number = before.volume + 1;
-            let begun =
-                Writer::begin(&self.shared.log, number, self.store, self.counters, *before, footer.as_ref())?;
+            let begun = Writer::begin(&self.shared.log, number, self.store, self.counters, *before, footer.as_ref())?;
             self.writer = Ok(begun);
         }
         self.writer.as_mut().map_err(|_| Error::Refused("the log cannot be written"))

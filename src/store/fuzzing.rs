@@ -6,7 +6,7 @@ use super::mark::Mark;
 use super::records::Record;
 use super::{block, manifest};
 
-/// Frames, blocks, headers, footers and manifests. True when `bytes` are a whole frame, which is then encoded again alike.
+/// Frames, blocks, headers, footers and manifests. True when `bytes` begin with a whole frame, which is written again alike.
 pub fn frame(bytes: &[u8]) -> bool {
     let _ = (block::parse(bytes), VolumeHeader::parse(bytes), Footer::parse(bytes), manifest::parse(bytes));
     Frame::parse(bytes).is_some_and(|frame| bytes.starts_with(&frame.encode()))
@@ -20,10 +20,11 @@ pub fn with_hash(bytes: &[u8]) -> Vec<u8> {
     [&head[..], stored, &frame::hash(head, stored)].concat()
 }
 
-/// Records and marks. True when `bytes` are a record, which is then encoded again to something that reads alike.
-pub fn record(bytes: &[u8]) -> bool {
+/// Records and marks. Some when `bytes` are a record: whether it is written again to something that reads alike.
+pub fn record(bytes: &[u8]) -> Option<bool> {
     let _ = Mark::parse(bytes);
-    let Ok(record) = Record::parse(bytes) else { return false };
+    let record = Record::parse(bytes).ok()?;
     let _ = (record.changes(1), record.counters(1));
-    record.encode().ok().and_then(|again| Record::parse(&again).ok()) == Some(record)
+    let again = record.encode().and_then(|again| Record::parse(&again));
+    Some(again.is_ok_and(|again| again == record))
 }

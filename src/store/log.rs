@@ -91,8 +91,8 @@ impl Log {
     /// A volume by its number.
     pub fn volume(&self, number: u32) -> Result<Arc<Volume>, Error> {
         let found = self.volumes.read().unwrap_or_else(PoisonError::into_inner).get(&number).cloned();
-        let volume = found
-            .ok_or_else(|| Error::Damaged { volume: number, reason: "the volume is not there".to_owned() })?;
+        let volume =
+            found.ok_or_else(|| Error::Damaged { volume: number, reason: "the volume is not there".to_owned() })?;
         self.touch(number);
         Ok(volume)
     }
@@ -112,10 +112,9 @@ impl Log {
     pub fn header(&self, number: u32) -> Result<VolumeHeader, Error> {
         let frame = self.read(Place { volume: number, address: Address::START })?;
         let header = (frame.header.kind == FrameKind::Header).then(|| VolumeHeader::parse(&frame.stored)).flatten();
-        header.filter(|h| h.volume == number).ok_or_else(|| Error::Damaged {
-            volume: number,
-            reason: "it does not begin with its header".to_owned(),
-        })
+        header
+            .filter(|h| h.volume == number)
+            .ok_or_else(|| Error::Damaged { volume: number, reason: "it does not begin with its header".to_owned() })
     }
 
     /// The footer of a volume: its own, or the one its successor carries. `None` for a volume that is still open.

@@ -14,29 +14,29 @@ pub mod durable;
 mod error;
 mod format_file;
 
-mod place;
 mod block;
 mod frame;
 mod header;
 mod manifest;
+mod place;
 
-mod volume;
 mod log;
 mod scan;
+mod volume;
 mod writer;
 
+mod catalog;
 mod keys;
 mod records;
 mod rows;
-mod catalog;
 
-mod operation;
-mod draft;
-mod mark;
-mod commit;
-mod replay;
 mod check;
+mod commit;
+mod draft;
 pub mod fuzzing;
+mod mark;
+mod operation;
+mod replay;
 
 use std::fs::{self, File};
 use std::os::unix::fs::DirBuilderExt;
@@ -64,6 +64,7 @@ use self::mark::Mark;
 use self::replay::Replay;
 use self::rows::{Rows, RowsError};
 use crate::model::ChunkId;
+use crate::model::random::random;
 
 /// How a store is opened.
 #[derive(Debug, Clone, Copy)]
@@ -98,7 +99,7 @@ impl Store {
         if !durable::self_test(dir).map_err(|e| Error::io(dir, e))? {
             return Err(Error::NotDurable);
         }
-        let format = format_file::open(dir, options.chunk_bytes, random()?)?;
+        let format = format_file::open(dir, options.chunk_bytes, random().map_err(|e| Error::io(dir, e))?)?;
         let store = format.id().unwrap_or_default();
         let clean = format_file::take_clean(dir)?.filter(|mark| mark.store == store);
         let log = Log::at(directory(dir, "volumes")?)?;
@@ -228,7 +229,10 @@ fn open_catalog(dir: &Path, store: [u8; 16], log: &Log) -> Result<(Rows, Option<
 fn write_checkpoints(rows: &Rows, awake: &Receiver<()>) {
     while awake.recv().is_ok() {
         if let Err(error) = rows.write_frozen() {
-            tracing::error!(error = &error as &dyn std::error::Error, "writing the catalog failed; it will be tried again");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "writing the catalog failed; it will be tried again"
+            );
         }
     }
 }
@@ -244,10 +248,4 @@ fn directory(dir: &Path, name: &str) -> Result<PathBuf, Error> {
 
 fn spawn(name: &str, dir: &Path, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
     thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|e| Error::io(dir, e))
-}
-
-fn random<const N: usize>() -> Result<[u8; N], Error> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|e| Error::Io { path: PathBuf::from("getrandom"), source: e.into() })?;
-    Ok(bytes)
 }

@@ -157,8 +157,16 @@ pub fn decide(operation: Operation, view: &View, counters: &mut Counters) -> Res
             }
             let account = next(&mut counters.account);
             let administrator = account == 1;
-            let added =
-                AccountAdded { account, name, folded, added: at, administrator, password, password_wrap, recovery_wrap };
+            let added = AccountAdded {
+                account,
+                name,
+                folded,
+                added: at,
+                administrator,
+                password,
+                password_wrap,
+                recovery_wrap,
+            };
             Ok((Record::AccountAdded(added), Done::Account(account)))
         }
         Operation::OpenSession { account, device, session, wrap, at } => {
@@ -204,8 +212,7 @@ fn open_session(
         Some(row) => (row.number, count, row.first_seen, row.session),
         None => (count + 1, count + 1, at, None),
     };
-    let opened =
-        SessionOpened { account, device, number, devices, first_seen, session, wrap, opened: at, replaced };
+    let opened = SessionOpened { account, device, number, devices, first_seen, session, wrap, opened: at, replaced };
     Ok((Record::SessionOpened(opened), Done::Session { renewed: replaced.is_some() }))
 }
 

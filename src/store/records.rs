@@ -223,12 +223,12 @@ impl Record {
 
     /// The counters as this record leaves them, were it the only one.
     pub fn counters(&self, seq: u64) -> Counters {
-        let mut counters = Counters { seq: seq + 1, ..Counters::default() };
+        let mut counters = Counters { seq: seq.saturating_add(1), ..Counters::default() };
         match self {
-            Self::AccountAdded(it) => counters.account = it.account + 1,
+            Self::AccountAdded(it) => counters.account = it.account.saturating_add(1),
             Self::VersionAdded(it) => {
-                counters.file = it.file + 1;
-                counters.version = it.version + 1;
+                counters.file = it.file.saturating_add(1);
+                counters.version = it.version.saturating_add(1);
             }
             Self::SessionOpened(_) | Self::VersionsRemoved(_) => {}
         }

@@ -131,7 +131,8 @@ impl Replay<'_> {
         for entry in &footer.entries {
             let wanted = entry.address >= from;
             if entry.kind == FrameKind::Record {
-                let frame = Frame::parse(records).ok_or_else(|| Error::format("footer", "a repeated record differs"))?;
+                let frame =
+                    Frame::parse(records).ok_or_else(|| Error::format("footer", "a repeated record differs"))?;
                 records = records.get(frame.header.frame_bytes()..).unwrap_or_default();
                 if wanted {
                     changes.extend(Record::parse(&frame.stored)?.changes(frame.header.seq)?);

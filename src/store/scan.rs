@@ -96,7 +96,8 @@ struct Blocks {
 impl Blocks {
     fn read(volume: &Volume, until: Until) -> Result<Self, Error> {
         let count = volume.last_block()?.map_or(0, |last| last + 1);
-        let mut blocks = Self { found: Vec::new(), acknowledged: Address::START, end: Address::START, payload_bytes: 0 };
+        let mut blocks =
+            Self { found: Vec::new(), acknowledged: Address::START, end: Address::START, payload_bytes: 0 };
         for number in 0..count {
             let found = match volume.get(number) {
                 Ok(found) => found,

@@ -254,4 +254,3 @@ fn footer_header(of: u32, seq: u64) -> FrameHeader {
 fn described(kind: FrameKind, id: [u8; 32], seq: u64) -> FrameHeader {
     FrameHeader { kind, flags: 0, stored_len: 0, raw_len: 0, account: 0, seq, id: ChunkId(id) }
 }
-

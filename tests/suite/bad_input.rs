@@ -20,7 +20,15 @@ struct Row {
     code: &'static str,
 }
 
-fn row(what: &'static str, method: &'static str, path: &str, header: &'static str, body: Body, status: u16, code: &'static str) -> Row {
+fn row(
+    what: &'static str,
+    method: &'static str,
+    path: &str,
+    header: &'static str,
+    body: Body,
+    status: u16,
+    code: &'static str,
+) -> Row {
     Row { what, method, path: path.to_owned(), header, body, status, code }
 }
 
@@ -37,16 +45,48 @@ fn accounts() -> Vec<Row> {
         row("no body to register", "POST", register, "", Empty, 400, "missing_parameter"),
         row("no password", "POST", register, "", Text("username=eve"), 400, "missing_parameter"),
         row("no name", "POST", register, "", Text("password=correct+horse"), 400, "missing_parameter"),
-        row("no name in JSON", "POST", register, JSON, Text(r#"{"password":"correct horse"}"#), 400, "missing_parameter"),
+        row(
+            "no name in JSON",
+            "POST",
+            register,
+            JSON,
+            Text(r#"{"password":"correct horse"}"#),
+            400,
+            "missing_parameter",
+        ),
         row("an empty name", "POST", register, "", Text("username=&password=correct+horse"), 400, "invalid"),
         row("an empty password", "POST", register, "", Text("username=eve&password="), 400, "invalid"),
         row("a short password", "POST", register, "", Text("username=eve&password=1234567"), 400, "invalid"),
         row("a long name", "GET", &long, "", Empty, 400, "invalid"),
-        row("a name with a line in it", "POST", register, "", Text("username=a%0Ab&password=correct+horse"), 400, "invalid"),
+        row(
+            "a name with a line in it",
+            "POST",
+            register,
+            "",
+            Text("username=a%0Ab&password=correct+horse"),
+            400,
+            "invalid",
+        ),
         row("a name with a NUL", "POST", register, "", Text("username=a%00b&password=correct+horse"), 400, "invalid"),
         row("a name of white space", "POST", register, "", Text("username=+&password=correct+horse"), 400, "invalid"),
-        row("a name that is no text", "POST", register, "", Text("username=%FF&password=correct+horse"), 400, "invalid"),
-        row("a name given twice", "POST", register, "", Text("username=a&username=b&password=correct+horse"), 400, "invalid"),
+        row(
+            "a name that is no text",
+            "POST",
+            register,
+            "",
+            Text("username=%FF&password=correct+horse"),
+            400,
+            "invalid",
+        ),
+        row(
+            "a name given twice",
+            "POST",
+            register,
+            "",
+            Text("username=a&username=b&password=correct+horse"),
+            400,
+            "invalid",
+        ),
         row("a broken escape", "POST", register, "", Text("username=%4&password=correct+horse"), 400, "invalid"),
         row("JSON that is none", "POST", register, JSON, Text("{"), 400, "invalid_json"),
         row("JSON that is an array", "POST", register, JSON, Text("[\"eve\"]"), 400, "invalid_json"),
@@ -56,11 +96,51 @@ fn accounts() -> Vec<Row> {
         row("a name of 10 MB in JSON", "POST", register, JSON, Long("{\"username\":\"", 10 << 20), 413, "too_large"),
         row("a login with 10 MB", "POST", login, "", Long("password=", 10 << 20), 413, "too_large"),
         row("nothing to log in", "GET", login, "", Empty, 400, "missing_parameter"),
-        row("no device", "POST", login, "", Text("username=anna&password=the+password+of+anna"), 400, "missing_parameter"),
-        row("an empty device", "POST", login, "", Text("device_id=&username=anna&password=the+password+of+anna"), 400, "invalid"),
-        row("a device with a NUL", "POST", login, "", Text("device_id=%00&username=anna&password=the+password+of+anna"), 400, "invalid"),
-        row("a wrong password", "POST", login, "", Text("device_id=x&username=anna&password=wrong+horse"), 401, "bad_credentials"),
-        row("an empty password to log in", "POST", login, "", Text("device_id=x&username=anna&password="), 401, "bad_credentials"),
+        row(
+            "no device",
+            "POST",
+            login,
+            "",
+            Text("username=anna&password=the+password+of+anna"),
+            400,
+            "missing_parameter",
+        ),
+        row(
+            "an empty device",
+            "POST",
+            login,
+            "",
+            Text("device_id=&username=anna&password=the+password+of+anna"),
+            400,
+            "invalid",
+        ),
+        row(
+            "a device with a NUL",
+            "POST",
+            login,
+            "",
+            Text("device_id=%00&username=anna&password=the+password+of+anna"),
+            400,
+            "invalid",
+        ),
+        row(
+            "a wrong password",
+            "POST",
+            login,
+            "",
+            Text("device_id=x&username=anna&password=wrong+horse"),
+            401,
+            "bad_credentials",
+        ),
+        row(
+            "an empty password to log in",
+            "POST",
+            login,
+            "",
+            Text("device_id=x&username=anna&password="),
+            401,
+            "bad_credentials",
+        ),
         row("a method that is none", "DELETE", login, "", Empty, 405, "method_not_allowed"),
     ]
 }
@@ -85,8 +165,24 @@ fn uploads() -> Vec<Row> {
         row("a size that is too small", "PUT", &format!("{path}&size=2"), "", Text("abc"), 400, "size_mismatch"),
         row("a size that is too large", "PUT", &format!("{path}&size=4"), "", Text("abc"), 400, "size_mismatch"),
         row("an mtime that is no number", "PUT", &format!("{path}&mtime=now"), "", Text("abc"), 400, "invalid"),
-        row("an mtime in the year 300000", "PUT", &format!("{path}&mtime=9999999999999999"), "", Text("abc"), 400, "invalid"),
-        row("an mtime of 30 digits", "PUT", &format!("{path}&mtime={}", "9".repeat(30)), "", Text("abc"), 400, "invalid"),
+        row(
+            "an mtime in the year 300000",
+            "PUT",
+            &format!("{path}&mtime=9999999999999999"),
+            "",
+            Text("abc"),
+            400,
+            "invalid",
+        ),
+        row(
+            "an mtime of 30 digits",
+            "PUT",
+            &format!("{path}&mtime={}", "9".repeat(30)),
+            "",
+            Text("abc"),
+            400,
+            "invalid",
+        ),
         row("a hash that is none", "PUT", path, "RBackup-File-Hash: abc", Text("abc"), 400, "invalid_hash"),
         row("a hash of other digits", "PUT", path, "RBackup-File-Hash: zz", Text("abc"), 400, "invalid_hash"),
         row("an unknown part", "PUT", path, FORM, Text(OTHER), 400, "unknown_part"),
@@ -97,15 +193,22 @@ fn uploads() -> Vec<Row> {
     ]
 }
 
-const LONG_BOUNDARY: &str =
-    "Content-Type: multipart/form-data; boundary=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const LONG_BOUNDARY: &str = "Content-Type: multipart/form-data; boundary=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 fn ids() -> Vec<Row> {
     let mut rows = vec![
         row("an unknown device", "GET", "/list/files?device_id=nowhere", "", Empty, 404, "not_found"),
         row("an empty device", "GET", "/list/files?device_id=", "", Empty, 400, "invalid"),
         row("a device that is no text", "GET", "/list/files?device_id=%FF", "", Empty, 400, "invalid"),
-        row("a range behind the end", "GET", "/download?file_version_id=1", "Range: bytes=3-", Empty, 416, "range_not_satisfiable"),
+        row(
+            "a range behind the end",
+            "GET",
+            "/download?file_version_id=1",
+            "Range: bytes=3-",
+            Empty,
+            416,
+            "range_not_satisfiable",
+        ),
         row("another device's header", "GET", "/list/files", "RBackup-Device: phone", Empty, 401, "wrong_device"),
         row("a foreign page", "GET", "/list/files", "Origin: http://evil.example", Empty, 403, "foreign_origin"),
         row("a path that is none", "GET", "/list", "", Empty, 404, "no_route"),
@@ -113,12 +216,24 @@ fn ids() -> Vec<Row> {
         row("a path that climbs", "GET", "/list/../../etc/passwd", "", Empty, 404, "no_route"),
         row("a method that is none", "PATCH", "/list/files", "", Empty, 405, "method_not_allowed"),
     ];
-    let asked = [("GET", "/download", "file_version_id"), ("DELETE", "/remove/fileVersion", "file_version_id"), ("DELETE", "/remove/file", "file_id")];
+    let asked = [
+        ("GET", "/download", "file_version_id"),
+        ("DELETE", "/remove/fileVersion", "file_version_id"),
+        ("DELETE", "/remove/file", "file_id"),
+    ];
     for (method, path, name) in asked {
         rows.push(row("no id", method, path, "", Empty, 400, "missing_parameter"));
         for bad in ["", "x", "-1", "1.5", "0x1", "%31%00", "99999999999999999999999", "1&ID=1"] {
             let answer = if bad == "1&ID=1" { continue } else { (400, "invalid") };
-            rows.push(row("an id that is no number", method, &format!("{path}?{name}={bad}"), "", Empty, answer.0, answer.1));
+            rows.push(row(
+                "an id that is no number",
+                method,
+                &format!("{path}?{name}={bad}"),
+                "",
+                Empty,
+                answer.0,
+                answer.1,
+            ));
         }
         rows.push(row("an id given twice", method, &format!("{path}?{name}=1&{name}=2"), "", Empty, 400, "invalid"));
         for missing in ["0", "2", "18446744073709551615"] {
@@ -135,7 +250,9 @@ fn ask(house: &House, member: &Member, row: &Row) -> crate::support::Answer {
     }
     let curl = match &row.body {
         Empty => curl,
-        Text(text) if row.path.starts_with("/upload") && row.header != FORM => curl.upload_file(text.as_bytes()).method(row.method),
+        Text(text) if row.path.starts_with("/upload") && row.header != FORM => {
+            curl.upload_file(text.as_bytes()).method(row.method)
+        }
         Text(text) => curl.data(text.as_bytes()),
         Long(start, bytes) => curl.data(&[start.as_bytes(), &vec![b'['; *bytes]].concat()),
     };
@@ -154,7 +271,14 @@ fn every_row_gets_its_status_and_code_and_changes_nothing() {
     for row in accounts().iter().chain(&uploads()).chain(&ids()) {
         let answer = ask(&house, &member, row);
         if (answer.status, answer.code().as_str()) != (row.status, row.code) {
-            let said = format!("{} {} ({}): {} {}", row.method, &row.path[..row.path.len().min(60)], row.what, answer.status, answer.text());
+            let said = format!(
+                "{} {} ({}): {} {}",
+                row.method,
+                &row.path[..row.path.len().min(60)],
+                row.what,
+                answer.status,
+                answer.text()
+            );
             wrong.push(format!("{said}\n    and not {} {}", row.status, row.code));
         } else if !answer.json()["error"].as_str().is_some_and(is_a_sentence) {
             wrong.push(format!("{}: no sentence for people: {}", row.what, answer.text()));
@@ -192,7 +316,12 @@ fn parts_that_are_missing_doubled_or_wrong_change_nothing() {
         ("two hashes", format!("{good}{FILE}{good}"), 400, "repeated_part"),
         ("a part without a name", format!("{nameless}{FILE}{good}"), 400, "unknown_part"),
         ("a part without headers", format!("{bare}{FILE}{good}"), 400, "unknown_part"),
-        ("another part beside good ones", format!("{FILE}{good}--b\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\ny\r\n"), 400, "unknown_part"),
+        (
+            "another part beside good ones",
+            format!("{FILE}{good}--b\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\ny\r\n"),
+            400,
+            "unknown_part",
+        ),
     ];
     let mut wrong = Vec::new();
     for (what, parts, status, code) in rows {

@@ -78,7 +78,13 @@ fn a_multipart_body_that_is_cut_or_has_no_end_leaves_nothing() {
     let calm = calm();
     let part = b"--b\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nabc";
     let hash = format!("\r\n--b\r\nContent-Disposition: form-data; name=\"file-hash\"\r\n\r\n{}", sha256_hex(b"abc"));
-    for body in [&part[..], &[&part[..], hash.as_bytes()].concat(), &[&part[..], hash.as_bytes(), b"\r\n--b"].concat(), b"--b", b""] {
+    for body in [
+        &part[..],
+        &[&part[..], hash.as_bytes()].concat(),
+        &[&part[..], hash.as_bytes(), b"\r\n--b"].concat(),
+        b"--b",
+        b"",
+    ] {
         let length = body.len().to_string();
         let kind = ("Content-Type", "multipart/form-data; boundary=b");
         let mut raw = calm.upload_head(&[kind, ("Content-Length", &length)]);

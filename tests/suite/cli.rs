@@ -38,7 +38,8 @@ fn help_is_on_stdout_and_ends_with_0() {
 
 #[test]
 fn words_that_are_none_end_with_2() {
-    for words in [&["nonsense"][..], &["serve", "--nonsense"], &["serve", "--listen", "nowhere"], &["check", "--data"]] {
+    for words in [&["nonsense"][..], &["serve", "--nonsense"], &["serve", "--listen", "nowhere"], &["check", "--data"]]
+    {
         let ended = run(words);
         assert_eq!(ended.status.code(), Some(2), "{words:?}: {}", stderr(&ended));
         assert!(!ended.stderr.is_empty() && ended.stdout.is_empty(), "{words:?}");
@@ -49,7 +50,8 @@ fn words_that_are_none_end_with_2() {
 fn a_config_with_an_unknown_key_a_wrong_type_or_no_file_ends_with_2() {
     let house = House::empty();
     let file = house.beside("rbackup.toml");
-    let bad = ["[server]\nlisten_on = \"127.0.0.1:0\"\n", "[sever]\n", "nonsense", "[server]\nlisten = 7\n", "[server\n"];
+    let bad =
+        ["[server]\nlisten_on = \"127.0.0.1:0\"\n", "[sever]\n", "nonsense", "[server]\nlisten = 7\n", "[server\n"];
     for text in bad {
         std::fs::write(&file, text).expect("write the config");
         let ended = house.run(&["serve", "--config", &file.to_string_lossy()]);
@@ -108,7 +110,8 @@ fn a_directory_that_is_no_store_is_refused_and_left_as_it_is() {
     std::fs::write(house.data().join("holiday.jpg"), b"not a store").expect("put something into it");
     let ended = house.run(&["serve", "--listen", "127.0.0.1:0"]);
     assert!(ended.status.code().is_some_and(|code| code != 0), "{}", stderr(&ended));
-    let names: Vec<_> = std::fs::read_dir(house.data()).expect("read it").flatten().map(|entry| entry.file_name()).collect();
+    let names: Vec<_> =
+        std::fs::read_dir(house.data()).expect("read it").flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(names, ["holiday.jpg"]);
 }
 

@@ -99,7 +99,8 @@ fn a_damaged_version_is_never_served_whole_and_the_others_are() {
     for file in it.house.files(&it.member) {
         let version = newest(&file);
         if version != it.large {
-            let answer = it.house.curl(&format!("/download?file_version_id={version}")).session(&it.member.session).try_send();
+            let answer =
+                it.house.curl(&format!("/download?file_version_id={version}")).session(&it.member.session).try_send();
             served += u32::from(answer.status == 200 && answer.curl_exit == 0);
         }
     }

@@ -24,7 +24,8 @@ pub fn checked(house: &House) -> Value {
 fn tree() -> Vec<(String, Vec<u8>)> {
     let small = (0..3000u64).map(|n| (format!("/tree/{}/{n}", n % 50), noise(n, 500 + (n as usize * 37) % 6000)));
     let large = (0..6u64).map(|n| (format!("/tree/large/{n}"), noise(n + 10_000, (n as usize + 1) * 900_000)));
-    let text = (0..20usize).map(|n| (format!("/tree/text/{n}"), "a line of text that compresses well\n".repeat(n * 900).into_bytes()));
+    let text = (0..20usize)
+        .map(|n| (format!("/tree/text/{n}"), "a line of text that compresses well\n".repeat(n * 900).into_bytes()));
     small.chain(large).chain(text).collect()
 }
 

@@ -36,7 +36,11 @@ fn a_download_has_its_length_its_hash_and_an_etag() {
     let etag = answer.header("ETag").unwrap_or_default();
     assert!(etag.len() > 2 && etag.starts_with('"') && etag.ends_with('"'), "a strong ETag: {etag}");
     assert_eq!(answer.header("X-Content-Type-Options"), Some("nosniff"));
-    assert_eq!(answer.header("Content-Type"), Some("application/octet-stream"), "never a type that a browser would run");
+    assert_eq!(
+        answer.header("Content-Type"),
+        Some("application/octet-stream"),
+        "never a type that a browser would run"
+    );
 }
 
 #[test]
@@ -111,7 +115,8 @@ fn curl_continues_a_download_that_was_cut() {
     std::fs::write(&held, &it.body[..1_234_567]).expect("write what came before the cut");
     let url = format!("{}/download?file_version_id={}", it.house.url(), it.version);
     let pass = format!("RBackup-Session-Pass: {}", it.member.session);
-    let ran = std::process::Command::new("curl").args(["-fsS", "-C", "-", "-H", &pass, "-o"]).arg(&held).arg(url).status();
+    let ran =
+        std::process::Command::new("curl").args(["-fsS", "-C", "-", "-H", &pass, "-o"]).arg(&held).arg(url).status();
     assert!(ran.expect("curl runs").success());
     assert!(std::fs::read(&held).expect("read it back") == it.body);
 }

@@ -63,5 +63,8 @@ fn chunks_are_not_shared_between_accounts() {
     let chunks = crate::dedup::chunk_frames(&mut house);
     house.put(&bert, "/a", &body);
     let both = crate::dedup::chunk_frames(&mut house);
-    assert!(both >= chunks * 2 - 8 && both > chunks, "nobody learns by size or time that another has a file: {chunks}, {both}");
+    assert!(
+        both >= chunks * 2 - 8 && both > chunks,
+        "nobody learns by size or time that another has a file: {chunks}, {both}"
+    );
 }

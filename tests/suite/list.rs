@@ -11,7 +11,11 @@ fn a_new_account_lists_empty_arrays() {
     let answer = house.list_files(&member.session, None).expect(200);
     assert_eq!(answer.json(), json!([]));
     assert!(answer.header("Content-Type").is_some_and(|kind| kind.starts_with("application/json")));
-    assert_eq!(house.list_files(&member.session, Some("laptop")).expect(200).json(), json!([]), "a known device without files");
+    assert_eq!(
+        house.list_files(&member.session, Some("laptop")).expect(200).json(),
+        json!([]),
+        "a known device without files"
+    );
     assert_eq!(house.list_devices(&member.session).expect(200).json(), json!(["laptop"]));
 }
 
@@ -55,7 +59,8 @@ fn versions_are_listed_oldest_first_and_match_the_uploads_answer() {
     let held = files.iter().find(|file| file["original_name"] == "/a").expect("the file is listed");
     assert_eq!(held, &last);
     assert_eq!(versions(held), (1..=12).map(|round| round * 2).collect::<Vec<u64>>());
-    let sizes: Vec<u64> = held["versions"].as_array().into_iter().flatten().filter_map(|version| version["size"].as_u64()).collect();
+    let sizes: Vec<u64> =
+        held["versions"].as_array().into_iter().flatten().filter_map(|version| version["size"].as_u64()).collect();
     assert_eq!(sizes, (100..112).collect::<Vec<u64>>());
 }
 
@@ -63,7 +68,8 @@ fn versions_are_listed_oldest_first_and_match_the_uploads_answer() {
 fn a_long_list_is_whole_and_valid_over_every_protocol() {
     let house = House::start();
     let member = house.member("anna", "laptop");
-    let files: Vec<(String, Vec<u8>)> = (0..2500).map(|n| (format!("/{}/{n}", "long".repeat(40)), noise(n, 20))).collect();
+    let files: Vec<(String, Vec<u8>)> =
+        (0..2500).map(|n| (format!("/{}/{n}", "long".repeat(40)), noise(n, 20))).collect();
     house.put_many(&member, &files);
     for words in [&["--http1.1"][..], &["--http1.0"], &["--http2-prior-knowledge"], &["--compressed"]] {
         let answer = house.curl("/list/files").session(&member.session).args(words.iter().copied()).send().expect(200);
@@ -79,8 +85,12 @@ fn a_long_list_is_whole_and_valid_over_every_protocol() {
 }
 
 fn names(listed: &Value) -> Vec<String> {
-    let mut names: Vec<String> =
-        listed.as_array().into_iter().flatten().filter_map(|file| file["original_name"].as_str().map(str::to_owned)).collect();
+    let mut names: Vec<String> = listed
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|file| file["original_name"].as_str().map(str::to_owned))
+        .collect();
     names.sort();
     names
 }

@@ -4,21 +4,21 @@
 
 mod support;
 
-mod status;
 mod account;
-mod session;
-mod upload;
-mod names;
-mod list;
-mod download;
-mod remove;
-mod restart;
 mod bad_input;
 mod broken;
-mod isolation;
-mod dedup;
-mod rebuild;
-mod damage;
-mod one_process;
 mod cli;
+mod damage;
+mod dedup;
+mod download;
 mod examples;
+mod isolation;
+mod list;
+mod names;
+mod one_process;
+mod rebuild;
+mod remove;
+mod restart;
+mod session;
+mod status;
+mod upload;

@@ -105,7 +105,8 @@ fn a_file_name_in_the_form_is_not_the_path() {
     let sent = house.beside("x");
     std::fs::write(&sent, b"x").expect("write what is sent");
     let part = format!("file=@{};filename=../../../evil", sent.display());
-    let form = house.curl("/upload?file_path=%2Fgood").method("PUT").session(&member.session).args(["-F".to_owned(), part]);
+    let form =
+        house.curl("/upload?file_path=%2Fgood").method("PUT").session(&member.session).args(["-F".to_owned(), part]);
     let file = form.form_text("file-hash", &hash).send().expect(200).json();
     assert_eq!(file["original_name"], "/good");
 }

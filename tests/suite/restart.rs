@@ -65,7 +65,11 @@ fn sessions_live_on_and_revoked_ones_stay_revoked() {
     let session = house.login(Form, "laptop", "anna", &old.password).expect(200).json();
     let session = session["session_id"].as_str().unwrap_or_default().to_owned();
     for kill in [false, true] {
-        if kill { house.kill() } else { house.stop() }
+        if kill {
+            house.kill()
+        } else {
+            house.stop()
+        }
         house.open();
         house.list_files(&old.session, None).refused(401, "no_session");
         house.list_files(&session, None).expect(200);
@@ -94,7 +98,11 @@ fn a_stop_finishes_the_upload_under_way() {
     let member = house.member("anna", "laptop");
     let body = noise(1, 3 << 20);
     let answer = std::thread::scope(|scope| {
-        let upload = house.curl("/upload?file_path=/slow").session(&member.session).upload_file(&body).args(["--limit-rate", "2M"]);
+        let upload = house
+            .curl("/upload?file_path=/slow")
+            .session(&member.session)
+            .upload_file(&body)
+            .args(["--limit-rate", "2M"]);
         let sent = scope.spawn(move || upload.send());
         std::thread::sleep(std::time::Duration::from_millis(500));
         signal("TERM", house.pid());

@@ -39,8 +39,14 @@ fn without_a_live_session_every_guarded_route_is_401() {
     for (method, path) in GUARDED {
         let ask = || house.curl(path).method(method);
         ask().send().refused(401, "no_session");
-        for presented in ["", " ", "garbage", "0000", "../../etc/passwd", &long, &revoked, &session[1..], &format!("{session}0")] {
-            let field = if presented.is_empty() { "RBackup-Session-Pass;".to_owned() } else { format!("RBackup-Session-Pass: {presented}") };
+        for presented in
+            ["", " ", "garbage", "0000", "../../etc/passwd", &long, &revoked, &session[1..], &format!("{session}0")]
+        {
+            let field = if presented.is_empty() {
+                "RBackup-Session-Pass;".to_owned()
+            } else {
+                format!("RBackup-Session-Pass: {presented}")
+            };
             ask().args(["-H".to_owned(), field]).send().refused(401, "no_session");
         }
     }
@@ -66,11 +72,13 @@ fn the_device_header_has_to_name_the_sessions_device() {
     house.put(&laptop, "x", b"abc");
     for (method, path) in GUARDED {
         for other in ["phone", "Laptop", "laptop2", "nobody"] {
-            let answer = house.curl(path).method(method).session(&laptop.session).header("RBackup-Device", other).send();
+            let answer =
+                house.curl(path).method(method).session(&laptop.session).header("RBackup-Device", other).send();
             assert_eq!(answer.status, 401, "{method} {path} as {other}: {}", answer.text());
         }
     }
-    let listed = house.curl("/list/files").session(&laptop.session).header("RBackup-Device", "laptop").send().expect(200);
+    let listed =
+        house.curl("/list/files").session(&laptop.session).header("RBackup-Device", "laptop").send().expect(200);
     assert_eq!(listed.json().as_array().map(Vec::len), Some(1), "nothing was changed");
 }
 
@@ -91,7 +99,11 @@ fn a_foreign_web_page_is_403_on_every_route() {
     for (method, path) in GUARDED.into_iter().chain(OPEN) {
         for (name, value) in foreign {
             let answer = house.curl(path).method(method).session(&member.session).header(name, value).send();
-            assert_eq!((answer.status, answer.code().as_str()), (403, "foreign_origin"), "{method} {path} {name}: {value}");
+            assert_eq!(
+                (answer.status, answer.code().as_str()),
+                (403, "foreign_origin"),
+                "{method} {path} {name}: {value}"
+            );
             assert_eq!(answer.header("Access-Control-Allow-Origin"), None);
         }
     }

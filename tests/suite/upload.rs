@@ -26,7 +26,10 @@ fn sizes_around_every_border_come_back_bit_for_bit() {
 fn the_answer_is_the_file_as_the_contract_shows_it() {
     let house = House::start();
     let member = house.member("anna", "laptop");
-    let sent = house.curl("/upload?file_path=%2Fetc%2Fhosts&size=5&mtime=1532459740123").method("PUT").session(&member.session);
+    let sent = house
+        .curl("/upload?file_path=%2Fetc%2Fhosts&size=5&mtime=1532459740123")
+        .method("PUT")
+        .session(&member.session);
     let file = sent.form_file("file", b"hosts").form_text("file-hash", &sha256_hex(b"hosts")).send().expect(200).json();
     assert!(file["id"].is_u64(), "{file}");
     assert_eq!(file["device_id"], "laptop");
@@ -88,10 +91,16 @@ fn an_explicit_multipart_header_without_a_boundary_is_understood() {
     let member = house.member("anna", "laptop");
     let body = noise(2, 300 * KIB);
     let boundary = "------------------------d74496d66958873e";
-    let mut sent = format!("--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x\"\r\n\r\n").into_bytes();
+    let mut sent =
+        format!("--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x\"\r\n\r\n").into_bytes();
     sent.extend(&body);
     let hash = sha256_hex(&body);
-    sent.extend(format!("\r\n--{boundary}\r\nContent-Disposition: form-data; name=\"file-hash\"\r\n\r\n{hash}\r\n--{boundary}--\r\n").bytes());
+    sent.extend(
+        format!(
+            "\r\n--{boundary}\r\nContent-Disposition: form-data; name=\"file-hash\"\r\n\r\n{hash}\r\n--{boundary}--\r\n"
+        )
+        .bytes(),
+    );
     let ask = || house.curl("/upload?file_path=x").method("PUT").session(&member.session);
     let bare = ask().header("Content-Type", "multipart/form-data").data(&sent).send().expect(200).json();
     assert_eq!(house.get(&member, newest(&bare)), body);
@@ -127,7 +136,8 @@ fn bodies_come_chunked_with_expect_and_over_http_2() {
         ("upgrade", &["--http2"]),
     ];
     for (name, words) in ways {
-        let ask = || house.curl(&format!("/upload?file_path={name}")).session(&member.session).args(words.iter().copied());
+        let ask =
+            || house.curl(&format!("/upload?file_path={name}")).session(&member.session).args(words.iter().copied());
         let raw = ask().upload_file(&body).header("RBackup-File-Hash", &hash).send().expect(200).json();
         assert_eq!(raw["versions"][0]["hash"], hash, "{name}, raw");
         let form = ask().method("PUT").form_file("file", &body).form_text("file-hash", &hash).send().expect(200).json();
@@ -196,7 +206,8 @@ fn the_same_path_is_one_file_on_a_device_and_another_on_the_next() {
 fn uploads_at_once_all_arrive() {
     let house = House::start();
     let member = house.member("anna", "laptop");
-    let files: Vec<(String, Vec<u8>)> = (0..60).map(|n| (format!("/{}", n % 20), noise(n, 1 + 40_000 * (n as usize % 7)))).collect();
+    let files: Vec<(String, Vec<u8>)> =
+        (0..60).map(|n| (format!("/{}", n % 20), noise(n, 1 + 40_000 * (n as usize % 7)))).collect();
     house.put_many(&member, &files);
     let listed = house.files(&member);
     let mut ids: Vec<u64> = listed.iter().flat_map(versions).collect();
@@ -205,5 +216,9 @@ fn uploads_at_once_all_arrive() {
 }
 
 fn is_moment(text: &str) -> bool {
-    text.len() == 19 && text.bytes().zip("dddd-dd-ddTdd:dd:dd".bytes()).all(|(byte, form)| byte == form || form == b'd' && byte.is_ascii_digit())
+    text.len() == 19
+        && text
+            .bytes()
+            .zip("dddd-dd-ddTdd:dd:dd".bytes())
+            .all(|(byte, form)| byte == form || form == b'd' && byte.is_ascii_digit())
 }

@@ -73,11 +73,7 @@ fn empty_has_no_chunk_and_small_has_one() {
     assert!(cut(CutSizes::STANDARD, 1, &[]).is_empty());
     assert!(cut(CutSizes::STANDARD, 1, &[b"", b""]).is_empty());
     for len in [1, 4096, CutSizes::STANDARD.min()] {
-        assert_eq!(
-            cut(CutSizes::STANDARD, 1, &[&noise("small", len)]).len(),
-            1,
-            "{len} bytes"
-        );
+        assert_eq!(cut(CutSizes::STANDARD, 1, &[&noise("small", len)]).len(), 1, "{len} bytes");
     }
 }
 
@@ -96,19 +92,12 @@ fn insertion_near_the_start_changes_few_chunks() {
     after.splice(1000..1000, *b"one hundred bytes, or rather fewer");
     let ids = |content: &[u8]| -> Vec<[u8; 32]> {
         let parts: Vec<&[u8]> = content.chunks(65_536).collect();
-        cut(CutSizes::STANDARD, keys.cutter_seed(), &parts)
-            .iter()
-            .map(|chunk| chunk_id(&keys, chunk))
-            .collect()
+        cut(CutSizes::STANDARD, keys.cutter_seed(), &parts).iter().map(|chunk| chunk_id(&keys, chunk)).collect()
     };
     let known: HashSet<[u8; 32]> = ids(&before).into_iter().collect();
     assert!((16..60).contains(&known.len()), "{} chunks", known.len());
     let changed = ids(&after).iter().filter(|id| !known.contains(*id)).count();
-    assert!(
-        (1..=3).contains(&changed),
-        "{changed} of {} chunks changed",
-        known.len()
-    );
+    assert!((1..=3).contains(&changed), "{changed} of {} chunks changed", known.len());
 }
 
 #[test]
@@ -131,13 +120,7 @@ fn cutter_serves_one_stream_after_the_other() {
         };
         cutter.push(&content, &mut keep).expect("push");
         cutter.finish(&mut keep).expect("finish");
-        assert_eq!(
-            lens,
-            cut(small(), 9, &[&content])
-                .iter()
-                .map(Vec::len)
-                .collect::<Vec<_>>()
-        );
+        assert_eq!(lens, cut(small(), 9, &[&content]).iter().map(Vec::len).collect::<Vec<_>>());
     }
 }
 

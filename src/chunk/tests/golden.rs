@@ -13,10 +13,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("hex"))
-        .collect()
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("hex")).collect()
 }
 
 /// A short name for many bytes.
@@ -27,18 +24,9 @@ fn digest(bytes: &[u8]) -> String {
 #[test]
 fn derived_keys() {
     let keys = keys();
-    assert_eq!(
-        hex(keys.chunk_id_key()),
-        "447c38ccf7b0b7220db8e32b1dd0e18901a5e0e94cb8103878e44efa4a7f299d"
-    );
-    assert_eq!(
-        hex(keys.seal_key()),
-        "61d1e8aab85871393df47c159ce33f1c07b5292fb6779e851be4821898db6f81"
-    );
-    assert_eq!(
-        hex(keys.hash_key()),
-        "858f6d0be337f1b8ecb6aee7d96d5d63bdf24d60db68fa87386c69b7932077f6"
-    );
+    assert_eq!(hex(keys.chunk_id_key()), "447c38ccf7b0b7220db8e32b1dd0e18901a5e0e94cb8103878e44efa4a7f299d");
+    assert_eq!(hex(keys.seal_key()), "61d1e8aab85871393df47c159ce33f1c07b5292fb6779e851be4821898db6f81");
+    assert_eq!(hex(keys.hash_key()), "858f6d0be337f1b8ecb6aee7d96d5d63bdf24d60db68fa87386c69b7932077f6");
     assert_eq!(keys.cutter_seed(), 0x7e615a319dbd4081);
     assert_eq!(
         hex(&*subkey(&[1; 32], &[b"ab", b"c"])),
@@ -49,18 +37,9 @@ fn derived_keys() {
 #[test]
 fn ids() {
     let keys = keys();
-    assert_eq!(
-        hex(&chunk_id(&keys, b"content")),
-        "e84481bf0ce933a90f5ed77daf1116ee9c3713aae7887008dea1a901bb2f18fe"
-    );
-    assert_eq!(
-        hex(&manifest_id(5, b"content")),
-        "7bb5a216e9aa49043db390b393905dd2b34b33fa43aad49fca83bd1a620b6663"
-    );
-    assert_eq!(
-        hex(&hash_token(&keys, &[9; 32])),
-        "3f34678652de60c051bf41f358a1f2e9"
-    );
+    assert_eq!(hex(&chunk_id(&keys, b"content")), "e84481bf0ce933a90f5ed77daf1116ee9c3713aae7887008dea1a901bb2f18fe");
+    assert_eq!(hex(&manifest_id(5, b"content")), "7bb5a216e9aa49043db390b393905dd2b34b33fa43aad49fca83bd1a620b6663");
+    assert_eq!(hex(&hash_token(&keys, &[9; 32])), "3f34678652de60c051bf41f358a1f2e9");
 }
 
 #[test]
@@ -89,11 +68,7 @@ fn sealed_compressed_still_opens() {
     let stored = unhex(
         "050505050505050505050505050505052efe5f9ae8099e389c64eb4a92c9d2cd68c27caddd764bbe8ad4b9ec66e8d75999587551180f",
     );
-    let shape = Sealed {
-        compressed: true,
-        raw_len: 500,
-        stored_len: stored.len() as u32,
-    };
+    let shape = Sealed { compressed: true, raw_len: 500, stored_len: stored.len() as u32 };
     let plain = open(&keys(), &[3; 32], &header(shape), &stored, 500, true);
     assert_eq!(plain, Ok(b"text ".repeat(100)));
 }
@@ -117,12 +92,6 @@ fn cut_points() {
         lens(CutSizes::STANDARD, keys().cutter_seed(), &content),
         [1462603, 1247594, 906479, 1065362, 577875, 1186308, 1942387]
     );
-    assert_eq!(
-        lens(CutSizes::STANDARD, 1, &content),
-        [1913339, 3325444, 475493, 518230, 2156102]
-    );
-    assert_eq!(
-        lens(small, 1, &content[..3000]),
-        [281, 104, 237, 429, 478, 81, 387, 155, 95, 316, 437]
-    );
+    assert_eq!(lens(CutSizes::STANDARD, 1, &content), [1913339, 3325444, 475493, 518230, 2156102]);
+    assert_eq!(lens(small, 1, &content[..3000]), [281, 104, 237, 429, 478, 81, 387, 155, 95, 316, 437]);
 }

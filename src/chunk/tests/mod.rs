@@ -9,10 +9,7 @@ use super::{AccountKeys, Compressor, DataKey, Sealed, seal};
 /// `len` bytes that look random and are the same in every run.
 fn noise(name: &str, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
-    blake3::Hasher::new()
-        .update(name.as_bytes())
-        .finalize_xof()
-        .fill(&mut bytes);
+    blake3::Hasher::new().update(name.as_bytes()).finalize_xof().fill(&mut bytes);
     bytes
 }
 

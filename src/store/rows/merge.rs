@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::page::Entry;
 use super::RowsError;
+use super::page::Entry;
 use super::run::Cursor;
 
 /// A row of the delta, shared with it.
@@ -36,7 +36,9 @@ impl Source {
 
     fn entry(&self) -> Entry<'_> {
         match self {
-            Source::Memory { rows, at } => Entry { key: &rows[*at].key, seq: rows[*at].seq, value: rows[*at].value.as_deref() },
+            Source::Memory { rows, at } => {
+                Entry { key: &rows[*at].key, seq: rows[*at].seq, value: rows[*at].value.as_deref() }
+            }
             Source::Run(cursor) => cursor.entry(),
         }
     }

@@ -192,7 +192,13 @@ impl Rows {
     }
 
     /// One look at the store; returns where to look again when the part taken from memory did not reach far enough.
-    fn scan_some(&self, from: &[u8], until: &[u8], limit: usize, out: &mut Vec<(Vec<u8>, Row)>) -> Result<Option<Vec<u8>>, RowsError> {
+    fn scan_some(
+        &self,
+        from: &[u8],
+        until: &[u8],
+        limit: usize,
+        out: &mut Vec<(Vec<u8>, Row)>,
+    ) -> Result<Option<Vec<u8>>, RowsError> {
         let (sources, reach) = self.sources(from, until, limit.clamp(1, SCAN_ROWS))?;
         let mut merge = Merge::new(sources);
         while let Some(Entry { key, seq, value }) = merge.entry() {

@@ -235,7 +235,8 @@ impl Index {
     pub fn read(bytes: &[u8]) -> Option<Index> {
         let (count, bytes) = bytes.split_first_chunk::<4>()?;
         let (ends, keys) = bytes.split_at_checked((u32::from_le_bytes(*count) as usize).checked_mul(4)?)?;
-        let ends: Vec<u32> = ends.chunks_exact(4).map(|end| u32::from_le_bytes([end[0], end[1], end[2], end[3]])).collect();
+        let ends: Vec<u32> =
+            ends.chunks_exact(4).map(|end| u32::from_le_bytes([end[0], end[1], end[2], end[3]])).collect();
         let ordered = ends.windows(2).all(|pair| pair[0] <= pair[1]);
         let complete = ends.last().copied().unwrap_or(0) as usize == keys.len();
         (ordered && complete).then(|| Index { ends, keys: keys.to_vec() })
@@ -249,7 +250,15 @@ mod tests {
     const PLACE: Place = Place { from: 1, to: 3, page: 7 };
 
     fn sample() -> Vec<(Vec<u8>, u64, Option<Vec<u8>>)> {
-        (0..200u32).map(|n| (format!("dir/{:04}", n * 3).into_bytes(), u64::from(n) << 20, (n % 5 != 0).then(|| vec![n as u8; n as usize]))).collect()
+        (0..200u32)
+            .map(|n| {
+                (
+                    format!("dir/{:04}", n * 3).into_bytes(),
+                    u64::from(n) << 20,
+                    (n % 5 != 0).then(|| vec![n as u8; n as usize]),
+                )
+            })
+            .collect()
     }
 
     #[test]

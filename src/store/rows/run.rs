@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use super::RowsError;
 use super::filter::{Filter, Probe};
 use super::page::{self, Entry, Index, Place, Reader};
-use super::RowsError;
 use super::sled_dir;
 
 /// A tree that ends at nine values is written exactly once; the tenth would rewrite its leaf.
@@ -125,7 +125,14 @@ pub(super) struct Run {
 
 impl Run {
     /// A run just written: nothing of it has to be read.
-    pub fn written(catalog: &Path, span: Span, footer: Footer, index: Index, filter: Filter, budget: Arc<Budget>) -> Run {
+    pub fn written(
+        catalog: &Path,
+        span: Span,
+        footer: Footer,
+        index: Index,
+        filter: Filter,
+        budget: Arc<Budget>,
+    ) -> Run {
         Run {
             span,
             footer,
@@ -270,7 +277,9 @@ pub(super) fn read_footer(dir: &Path, db: &sled::Db, span: Span) -> Result<Optio
     let bytes = sled_dir::guarded(dir, || db.open_tree(FOOTER_TREE)?.get(FOOTER_KEY))?;
     let Some(bytes) = bytes else { return Ok(None) };
     let footer = Footer::open(&bytes, span.footer_place());
-    footer.map(Some).ok_or_else(|| RowsError::Unreadable { run: span.name(), reason: "the footer does not verify".to_owned() })
+    footer
+        .map(Some)
+        .ok_or_else(|| RowsError::Unreadable { run: span.name(), reason: "the footer does not verify".to_owned() })
 }
 
 impl Drop for Run {

@@ -6,9 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::RowsError;
 use super::filter::{Filter, Probe};
 use super::page::{self, Builder, Entry, Index};
-use super::RowsError;
 use super::run::{Budget, FOOTER_KEY, FOOTER_TREE, Footer, PAGES_PER_TREE, Run, Span, read_footer};
 use super::sled_dir::{self, io_error};
 
@@ -71,7 +71,10 @@ impl RunWriter {
         }
         if self.page.is_empty() {
             if self.page.bytes_with(entry) > PAGE_BYTES_MAX {
-                return Err(RowsError::RowTooLarge { key_bytes: entry.key.len(), value_bytes: entry.value.map_or(0, <[u8]>::len) });
+                return Err(RowsError::RowTooLarge {
+                    key_bytes: entry.key.len(),
+                    value_bytes: entry.value.map_or(0, <[u8]>::len),
+                });
             }
             // the first page takes every key below the second
             let separator = if self.rows == 0 { &[] } else { self.page.separator(entry.key) };

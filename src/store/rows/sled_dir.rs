@@ -51,12 +51,15 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 /// Opens (or creates) the database in `dir`.
 pub(super) fn open(dir: &Path) -> Result<sled::Db, RowsError> {
     remove_half_snapshots(dir)?;
-    let config = sled::Config::new().path(dir).segment_size(SEGMENT_BYTES).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+    let config =
+        sled::Config::new().path(dir).segment_size(SEGMENT_BYTES).cache_capacity(CACHE_BYTES).flush_every_ms(None);
     let mut tries = 0;
     loop {
         match guarded(dir, || config.open()) {
             // the lock of a handle dropped just now may be held for a moment
-            Err(RowsError::Sled(sled::Error::Io(error))) if tries < LOCK_TRIES && error.to_string().contains("could not acquire lock") => {
+            Err(RowsError::Sled(sled::Error::Io(error)))
+                if tries < LOCK_TRIES && error.to_string().contains("could not acquire lock") =>
+            {
                 tries += 1;
                 sleep(LOCK_WAIT);
             }

@@ -33,7 +33,10 @@ fn checkpoint(rows: &Rows, mark: &str) {
 }
 
 fn live(model: &Model) -> Vec<(Vec<u8>, Row)> {
-    model.iter().filter_map(|(key, (seq, value))| Some((key.clone(), Row { seq: *seq, value: value.clone()? }))).collect()
+    model
+        .iter()
+        .filter_map(|(key, (seq, value))| Some((key.clone(), Row { seq: *seq, value: value.clone()? })))
+        .collect()
 }
 
 fn paged(rows: &Rows, limit: usize) -> Vec<(Vec<u8>, Row)> {

@@ -59,13 +59,17 @@ impl House {
             Way::Query => self.curl(&format!("{path}?{}", query(&pairs))),
             Way::Form => self.curl(path).data(query(&pairs).as_bytes()),
             Way::Json => {
-                let body: Value = values.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
+                let body: Value =
+                    values.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
                 self.curl(path).header("Content-Type", "application/json").data(body.to_string().as_bytes())
             }
         }
         .send();
         let held: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        ["session_id", "recovery_code"].iter().filter_map(|name| held[*name].as_str()).for_each(|text| self.secret(text));
+        ["session_id", "recovery_code"]
+            .iter()
+            .filter_map(|name| held[*name].as_str())
+            .for_each(|text| self.secret(text));
         answer
     }
 
@@ -162,7 +166,8 @@ impl House {
         let list = self.beside(&format!("many-{}.curl", member.device));
         std::fs::write(&list, config).expect("write curl's list");
         let mut curl = std::process::Command::new("curl");
-        let ran = curl.args(["-q", "-sS", "--parallel", "--parallel-max", "4", "-K"]).arg(&list).output().expect("curl runs");
+        let ran =
+            curl.args(["-q", "-sS", "--parallel", "--parallel-max", "4", "-K"]).arg(&list).output().expect("curl runs");
         let codes = String::from_utf8_lossy(&ran.stdout).into_owned();
         let done = codes.lines().filter(|code| *code == "200").count();
         assert_eq!(done, files.len(), "{codes}\n{}", String::from_utf8_lossy(&ran.stderr));

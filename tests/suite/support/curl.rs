@@ -121,7 +121,8 @@ impl Answer {
         let last = text.split("\r\n\r\n").filter(|block| block.starts_with("HTTP/")).last().unwrap_or_default();
         let mut lines = last.lines();
         let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).unwrap_or(0);
-        let field = |line: &str| line.split_once(':').map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()));
+        let field =
+            |line: &str| line.split_once(':').map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()));
         Self { status, headers: lines.filter_map(field).collect(), ..Self::default() }
     }
 

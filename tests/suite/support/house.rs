@@ -73,7 +73,8 @@ impl House {
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(self.data()).args(words);
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the server starts");
         let first_line = first_line(&mut child);
-        let url = first_line.split_once(" listening on ").and_then(|(_, rest)| rest.split(' ').next()).map(str::to_owned);
+        let url =
+            first_line.split_once(" listening on ").and_then(|(_, rest)| rest.split(' ').next()).map(str::to_owned);
         assert!(url.is_some(), "the first line names no address: {first_line:?}\n{}", self.log());
         self.running = Some(Running { child, first_line, url: url.unwrap_or_default() });
     }
@@ -191,7 +192,11 @@ pub fn disk_bytes(path: &Path) -> u64 {
     if !held.is_dir() {
         return own;
     }
-    own + std::fs::read_dir(path).expect("read the data directory").flatten().map(|entry| disk_bytes(&entry.path())).sum::<u64>()
+    own + std::fs::read_dir(path)
+        .expect("read the data directory")
+        .flatten()
+        .map(|entry| disk_bytes(&entry.path()))
+        .sum::<u64>()
 }
 
 /// Sends a signal by its name.

@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# A real tree through the scripts that people copy: tests/tree.sh PATH-OF-RBACKUP
+# At least 20 000 files and 1 GB from this system are sent with examples/curl/backup-folder.sh, some are changed and sent again, the
+# same tree comes from a second device, the server is killed and started again, and restore-folder.sh brings both states back.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+binary=$1
+scripts=$PWD/examples/curl
+home=$(mktemp -d)
+server=
+cleanup() { [ -n "$server" ] && kill -9 "$server" 2>/dev/null || true; rm -rf "$home"; }
+trap cleanup EXIT
+fail() { echo "tree: $*"; tail -n 5 "$home/err"; exit 1; }
+say() { printf '%4d s  %s\n' $SECONDS "$*"; }
+
+tree=$home/tree
+mkdir -p "$tree" "$home/work"
+cp -a /usr/share "$tree/"
+for part in /usr/lib/*; do
+  [ -d "$part" ] || continue
+  files=$(find "$tree" -type f | wc -l)
+  bytes=$(du -sb "$tree" | cut -f1)
+  [ "$files" -ge 20000 ] && [ "$bytes" -ge 1000000000 ] && break
+  cp -a "$part" "$tree/"
+done
+files=$(find "$tree" -type f | wc -l)
+bytes=$(find "$tree" -type f -printf '%s\n' | awk '{ sum += $1 } END { printf "%.0f", sum }')
+[ "$files" -ge 20000 ] && [ "$bytes" -ge 1000000000 ] || fail "this system has only $files files and $bytes bytes to offer"
+printf 'x' >"$tree/new"$'\n'"line, % and + and \"quotes\""
+say "$files files, $((bytes / 1000000)) MB"
+
+start() {
+  : >"$home/out"
+  "$binary" serve --listen 127.0.0.1:0 --data "$home/data" >"$home/out" 2>>"$home/err" &
+  server=$!
+  for _ in $(seq 200); do [ -s "$home/out" ] && break; sleep 0.1; done
+  RBACKUP_URL=$(sed -n '1s/.*listening on \([^ ]*\) .*/\1/p' "$home/out")
+  [ -n "$RBACKUP_URL" ] || fail "the server did not start"
+  export RBACKUP_URL
+}
+sign_in() {
+  export RBACKUP_SESSION_FILE=$home/work/$1
+  RBACKUP_PASSWORD=long-enough "$scripts/login.sh" ann "$1" >/dev/null
+}
+stored() { du -sb "$home/data/$1" | cut -f1; }
+listed() { "$scripts/list.sh" --json | jq '[.[].versions | length] | add'; }
+# The names and SHA-256 of all regular files below a folder, in one order.
+sums() { (cd "$1" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum); }
+
+start
+RBACKUP_PASSWORD=long-enough "$scripts/register.sh" ann >/dev/null
+sign_in laptop
+"$scripts/backup-folder.sh" "$tree" >"$home/work/first" 2>&1 || { tail -n 5 "$home/work/first"; fail "the first backup failed"; }
+say "sent: $(tail -n 1 "$home/work/first")"
+say "volumes $(($(stored volumes) / 1000000)) MB, catalog $(($(stored catalog) / 1000)) kB"
+first=$(listed)
+[ "$first" -ge "$files" ] || fail "$first versions of $files files"
+sums "$tree" >"$home/work/sums-before"
+sleep 1.1
+before=$(date -u +%Y-%m-%dT%H:%M:%S)
+sleep 1.1
+
+changed=$(find "$tree" -type f -size -100k -name '*.py' | head -n 50)
+[ -n "$changed" ] || changed=$(find "$tree" -type f -size -100k | head -n 50)
+printf '%s\n' "$changed" | while IFS= read -r file; do echo changed >>"$file"; done
+"$scripts/backup-folder.sh" "$tree" >"$home/work/second" 2>&1 || { tail -n 5 "$home/work/second"; fail "the second backup failed"; }
+say "sent what changed: $(tail -n 1 "$home/work/second")"
+second=$(listed)
+[ $((second - first)) -ge 50 ] && [ $((second - first)) -lt 1000 ] || fail "$((second - first)) versions were added for 50 changes"
+
+had=$(stored volumes)
+sign_in desktop
+"$scripts/backup-folder.sh" "$tree" >"$home/work/third" 2>&1 || { tail -n 5 "$home/work/third"; fail "the second device's backup failed"; }
+grown=$(($(stored volumes) - had))
+say "the same from a second device: $(tail -n 1 "$home/work/third")"
+say "volumes grew by $grown bytes, $((grown / files)) a version"
+[ $((grown / files)) -le 1500 ] || fail "known data cost $((grown / files)) bytes a version"
+
+total=$(listed)
+kill -9 "$server"; wait "$server" 2>/dev/null || true
+start
+[ "$(listed)" = "$total" ] || fail "versions are missing after kill -9"
+say "kill -9 and start again: all $total versions are listed"
+
+export RBACKUP_SESSION_FILE=$home/work/laptop
+"$scripts/restore-folder.sh" --as-of "$before" "$home/restored" >"$home/work/restore" 2>&1 || { tail -n 5 "$home/work/restore"; fail "restoring failed"; }
+sums "$home/restored$tree" >"$home/work/sums-restored"
+cmp "$home/work/sums-before" "$home/work/sums-restored" || fail "the old state came back different"
+rm -rf "$home/restored"
+say "restored as of $before: $files files are the same"
+sign_in desktop
+"$scripts/restore-folder.sh" "$home/restored" >"$home/work/restore" 2>&1 || { tail -n 5 "$home/work/restore"; fail "restoring failed"; }
+sums "$home/restored$tree" >"$home/work/sums-restored"
+sums "$tree" >"$home/work/sums-now"
+cmp "$home/work/sums-now" "$home/work/sums-restored" || fail "the new state came back different"
+say "restored the newest: the same"
+
+"$scripts/remove.sh" version "$("$scripts/list.sh" | head -n 1 | cut -f1)" >/dev/null
+[ "$(listed)" = $((total - 1)) ] || fail "removing a version changed $((total - $(listed))) versions"
+kill -TERM "$server"; wait "$server" || fail "the server did not end with 0"
+server=
+"$binary" check --data "$home/data" | tail -n 1
+say "one removed, stopped, checked"
