@@ -16,8 +16,7 @@ say() { printf '%4d s  %s\n' $SECONDS "$*"; }
 tree=$home/tree
 mkdir -p "$tree" "$home/work"
 cp -a /usr/share "$tree/"
-for part in /usr/lib/*; do
-  [ -d "$part" ] || continue
+for part in $(du -s /usr/lib/*/ | sort -n | cut -f2); do
   files=$(find "$tree" -type f | wc -l)
   bytes=$(du -sb "$tree" | cut -f1)
   [ "$files" -ge 20000 ] && [ "$bytes" -ge 1000000000 ] && break

@@ -34,7 +34,7 @@ impl SessionSecret {
         let body = text.strip_prefix(SESSION_PREFIX)?;
         let mut bytes = BASE64.decode(body).ok()?;
         let parts = bytes.split_first_chunk::<SECRET_BYTES>();
-        let secret = parts.filter(|(secret, sum)| *sum == checksum(*secret)).map(|(secret, _)| Self(*secret));
+        let secret = parts.filter(|(secret, sum)| *sum == checksum(secret)).map(|(secret, _)| Self(*secret));
         bytes.zeroize();
         secret
     }

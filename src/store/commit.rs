@@ -4,23 +4,22 @@
 //! again; after any error the open volume is closed at its acknowledged end and never written again, and whoever built
 //! on what it lost is refused. It takes all that waits, syncs once, and never waits when nothing is queued.
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use super::catalog::{Catalog, place_change};
-use super::draft::{BytePermit, ByteQueue, NewFrame, Pins};
+use super::catalog::place_change;
+use super::draft::{BytePermit, NewFrame};
 use super::error::Error;
 use super::frame::{FrameHeader, FrameKind};
 use super::header::{Counters, Ending, Footer};
-use super::log::Log;
 use super::mark::Mark;
 use super::operation::{self, Done, Operation, View, decide};
 use super::place::Place;
 use super::records::Record;
-use super::rows::{Change, Rows};
+use super::rows::Change;
+use super::shared::Shared;
 use super::writer::{VolumeLimits, Writer};
 use crate::model::ChunkId;
 
@@ -50,81 +49,6 @@ pub enum Job {
     },
     /// Write everything out and end.
     Close(Sender<Result<Mark, Error>>),
-}
-
-/// What the storage thread shares with readers and drafts.
-pub struct Shared {
-    /// The log's readers.
-    pub log: Log,
-    /// The catalog's rows.
-    pub rows: Arc<Rows>,
-    /// Who holds which volume.
-    pub pins: Pins,
-    /// Bytes on their way to the storage thread.
-    pub queue: ByteQueue,
-    catalog: Catalog,
-    pending: RwLock<HashSet<ChunkId>>,
-    losses: AtomicU64,
-    last_loss_was_space: AtomicBool,
-}
-
-impl Shared {
-    /// The shared part over an opened log and catalog.
-    pub fn new(log: Log, rows: Arc<Rows>) -> Self {
-        let catalog = Catalog::new(Arc::clone(&rows));
-        let (pins, queue) = (Pins::default(), ByteQueue::default());
-        Self {
-            log,
-            rows,
-            pins,
-            queue,
-            catalog,
-            pending: RwLock::default(),
-            losses: AtomicU64::new(0),
-            last_loss_was_space: AtomicBool::new(false),
-        }
-    }
-
-    /// The catalog's questions.
-    pub fn catalog(&self) -> &Catalog {
-        &self.catalog
-    }
-
-    /// How often something unacknowledged was lost.
-    pub fn losses(&self) -> u64 {
-        self.losses.load(Ordering::Acquire)
-    }
-
-    /// Whether a frame of that id was sent and is not in the catalog yet.
-    pub fn is_pending(&self, id: &ChunkId) -> bool {
-        self.pending.read().unwrap_or_else(PoisonError::into_inner).contains(id)
-    }
-
-    /// True for the first who asks; that one sends the frame.
-    pub fn claim(&self, id: &ChunkId) -> bool {
-        self.pending.write().unwrap_or_else(PoisonError::into_inner).insert(*id)
-    }
-
-    fn settle(&self, ids: impl Iterator<Item = ChunkId>) {
-        let mut pending = self.pending.write().unwrap_or_else(PoisonError::into_inner);
-        for id in ids {
-            pending.remove(&id);
-        }
-    }
-
-    /// Why the last loss happened, for those whose work it took.
-    fn last_loss(&self) -> Error {
-        match self.last_loss_was_space.load(Ordering::Acquire) {
-            true => Error::NoSpace,
-            false => Error::Refused("chunks it names were lost with a failed volume"),
-        }
-    }
-
-    fn lose(&self, error: &Error) {
-        self.last_loss_was_space.store(matches!(error, Error::NoSpace), Ordering::Release);
-        self.losses.fetch_add(1, Ordering::Release);
-        self.pending.write().unwrap_or_else(PoisonError::into_inner).clear();
-    }
 }
 
 /// The storage thread's own state.

@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use super::commit::{Job, Shared};
+use super::commit::Job;
 use super::error::Error;
 use super::frame::FrameHeader;
 use super::operation::{Done, Operation};
+use super::shared::Shared;
 use crate::model::ChunkId;
 
 /// Frames that were sent to the storage thread and not yet appended, all uploads together.

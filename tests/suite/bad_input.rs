@@ -37,6 +37,8 @@ const JSON: &str = "Content-Type: application/json";
 const FILE: &str = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x\"\r\n\r\nabc\r\n";
 const OTHER: &str = "--b\r\nContent-Disposition: form-data; name=\"comment\"\r\n\r\nx\r\n--b--\r\n";
 
+// A table is read line by line, however long it is.
+#[allow(clippy::too_many_lines)]
 fn accounts() -> Vec<Row> {
     let (register, login) = ("/account/register", "/account/login");
     let long = format!("{register}?password=correct%20horse&username={}", "a".repeat(255));

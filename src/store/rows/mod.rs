@@ -2,12 +2,11 @@
 //! Promises that readers see one merged view in which the newest row wins, that what a run's mark covers is on disk, and that damage
 //! is an error, never other data. It never writes a row on `apply`: what is not in a run is replayed from the log by its owner.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+mod delta;
 mod error;
 mod filter;
 mod merge;
@@ -18,8 +17,10 @@ mod sled_dir;
 
 pub use error::RowsError;
 
+use self::delta::{Bytes, Delta};
+
 use self::filter::Probe;
-use self::merge::{Held, Merge, Source};
+use self::merge::{Merge, Source};
 use self::page::Entry;
 use self::run::{Budget, Found, Run, Span};
 use self::run_writer::{RunWriter, TEMPORARY};
@@ -31,8 +32,6 @@ const FAN_IN: usize = 8;
 const TIER_BYTES: u64 = 8 * 1024 * 1024;
 /// Larger runs are left alone: sled rewrites the list of its trees with each new tree.
 const RUN_BYTES_MAX: u64 = 1024 * 1024 * 1024;
-/// What a row costs in the delta besides its key and value.
-const ROW_OVERHEAD_BYTES: usize = 96;
 /// Rows a scan takes from the delta at a time.
 const SCAN_ROWS: usize = 1024;
 
@@ -85,45 +84,12 @@ struct State {
     runs: Arc<[Arc<Run>]>,
 }
 
-type Bytes = Arc<[u8]>;
-
-#[derive(Default)]
-struct Delta {
-    rows: BTreeMap<Bytes, (u64, Option<Bytes>)>,
-    bytes: usize,
-}
-
 /// The sources of a scan, newest first, and the last key up to which those from memory are complete (`None`: all of the range).
 type Sources = (Vec<Source>, Option<Bytes>);
 
 struct Frozen {
     delta: Delta,
     mark: Vec<u8>,
-}
-
-impl Delta {
-    fn put(&mut self, change: Change) {
-        let bytes = |value: &Option<Bytes>| ROW_OVERHEAD_BYTES + value.as_ref().map_or(0, |value| value.len());
-        let (key, value): (Bytes, Option<Bytes>) = (change.key.into(), change.value.map(Arc::from));
-        self.bytes += bytes(&value) + key.len();
-        let key_bytes = key.len();
-        if let Some((_, old)) = self.rows.insert(key, (change.seq, value)) {
-            self.bytes -= bytes(&old) + key_bytes;
-        }
-    }
-
-    fn get(&self, key: &[u8]) -> Option<Found> {
-        self.rows.get(key).map(|(seq, value)| (*seq, value.as_deref().map(<[u8]>::to_vec)))
-    }
-
-    /// At most `limit` rows of the range, tombstones included, and whether more may follow.
-    fn some(&self, from: &[u8], until: &[u8], limit: usize) -> (Vec<Held>, bool) {
-        let range = self.rows.range::<[u8], _>((Bound::Included(from), Bound::Excluded(until)));
-        let held = range.map(|(key, (seq, value))| Held { key: Arc::clone(key), seq: *seq, value: value.clone() });
-        let rows: Vec<Held> = held.take(limit).collect();
-        let more = rows.len() == limit;
-        (rows, more)
-    }
 }
 
 impl Rows {

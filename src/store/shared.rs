@@ -1,0 +1,92 @@
+//! What the storage thread shares with readers and drafts: the log, the catalog, and what is on its way between them.
+//!
+//! Promise: an id is pending from the moment a draft sends its frame until the catalog knows its place, without a gap, so
+//! nobody sends it twice and nobody misses it.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::catalog::Catalog;
+use super::draft::{ByteQueue, Pins};
+use super::error::Error;
+use super::log::Log;
+use super::rows::Rows;
+use crate::model::ChunkId;
+
+/// What the storage thread shares with readers and drafts.
+pub struct Shared {
+    /// The log's readers.
+    pub log: Log,
+    /// The catalog's rows.
+    pub rows: Arc<Rows>,
+    /// Who holds which volume.
+    pub pins: Pins,
+    /// Bytes on their way to the storage thread.
+    pub queue: ByteQueue,
+    catalog: Catalog,
+    pending: RwLock<HashSet<ChunkId>>,
+    losses: AtomicU64,
+    last_loss_was_space: AtomicBool,
+}
+
+impl Shared {
+    /// The shared part over an opened log and catalog.
+    pub fn new(log: Log, rows: Arc<Rows>) -> Self {
+        let catalog = Catalog::new(Arc::clone(&rows));
+        let (pins, queue) = (Pins::default(), ByteQueue::default());
+        Self {
+            log,
+            rows,
+            pins,
+            queue,
+            catalog,
+            pending: RwLock::default(),
+            losses: AtomicU64::new(0),
+            last_loss_was_space: AtomicBool::new(false),
+        }
+    }
+
+    /// The catalog's questions.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// How often something unacknowledged was lost.
+    pub fn losses(&self) -> u64 {
+        self.losses.load(Ordering::Acquire)
+    }
+
+    /// Whether a frame of that id was sent and is not in the catalog yet.
+    pub fn is_pending(&self, id: &ChunkId) -> bool {
+        self.pending.read().unwrap_or_else(PoisonError::into_inner).contains(id)
+    }
+
+    /// True for the first who asks; that one sends the frame.
+    pub fn claim(&self, id: &ChunkId) -> bool {
+        self.pending.write().unwrap_or_else(PoisonError::into_inner).insert(*id)
+    }
+
+    /// The catalog knows these now.
+    pub fn settle(&self, ids: impl Iterator<Item = ChunkId>) {
+        let mut pending = self.pending.write().unwrap_or_else(PoisonError::into_inner);
+        for id in ids {
+            pending.remove(&id);
+        }
+    }
+
+    /// Why the last loss happened, for those whose work it took.
+    pub fn last_loss(&self) -> Error {
+        match self.last_loss_was_space.load(Ordering::Acquire) {
+            true => Error::NoSpace,
+            false => Error::Refused("chunks it names were lost with a failed volume"),
+        }
+    }
+
+    /// Notes that everything unacknowledged is gone.
+    pub fn lose(&self, error: &Error) {
+        self.last_loss_was_space.store(matches!(error, Error::NoSpace), Ordering::Release);
+        self.losses.fetch_add(1, Ordering::Release);
+        self.pending.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
