@@ -9,7 +9,16 @@ use rbackup::cli::{self, Cli};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Milliseconds after which freed memory goes back to the system, and its number among mimalloc's options. The default is
+/// longer for large blocks, and sled frees a mebibyte at a time: measured with it, an upload held 320 MiB.
+const PURGE_DELAY: (libmimalloc_sys::mi_option_t, std::ffi::c_long) = (15, 10);
+
 fn main() -> ExitCode {
+    // SAFETY: sets one integer of mimalloc's under its own lock-free protocol, before any thread of ours exists.
+    #[allow(unsafe_code)]
+    unsafe {
+        libmimalloc_sys::mi_option_set(PURGE_DELAY.0, PURGE_DELAY.1);
+    }
     // What is made here is for the owner's eyes only.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     match cli::run(Cli::parse()) {

@@ -74,7 +74,7 @@ fn too_long(path: &str, text: &str) -> Vec<String> {
     let lines: Vec<&str> = text.lines().collect();
     for (at, line) in lines.iter().enumerate() {
         let indent = line.len() - line.trim_start().len();
-        let starts = line.trim_start().split_whitespace().take_while(|word| *word != "fn").count();
+        let starts = line.split_whitespace().take_while(|word| *word != "fn").count();
         if starts > 4 || !line.contains("fn ") || !line.trim_end().ends_with('{') {
             continue;
         }

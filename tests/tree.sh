@@ -16,7 +16,7 @@ say() { printf '%4d s  %s\n' $SECONDS "$*"; }
 tree=$home/tree
 mkdir -p "$tree" "$home/work"
 cp -a /usr/share "$tree/"
-for part in $(du -s /usr/lib/*/ | sort -n | cut -f2); do
+for part in $(du -s /usr/lib/*/ | sort -rn | awk '$1 < 500000 { print $2 }'); do
   files=$(find "$tree" -type f | wc -l)
   bytes=$(du -sb "$tree" | cut -f1)
   [ "$files" -ge 20000 ] && [ "$bytes" -ge 1000000000 ] && break
@@ -59,8 +59,8 @@ sleep 1.1
 before=$(date -u +%Y-%m-%dT%H:%M:%S)
 sleep 1.1
 
-changed=$(find "$tree" -type f -size -100k -name '*.py' | head -n 50)
-[ -n "$changed" ] || changed=$(find "$tree" -type f -size -100k | head -n 50)
+changed=$(find "$tree" -type f -size -100k -name '*.py' | awk 'NR <= 50')
+[ -n "$changed" ] || changed=$(find "$tree" -type f -size -100k | awk 'NR <= 50')
 printf '%s\n' "$changed" | while IFS= read -r file; do echo changed >>"$file"; done
 "$scripts/backup-folder.sh" "$tree" >"$home/work/second" 2>&1 || { tail -n 5 "$home/work/second"; fail "the second backup failed"; }
 say "sent what changed: $(tail -n 1 "$home/work/second")"
@@ -94,7 +94,7 @@ sums "$tree" >"$home/work/sums-now"
 cmp "$home/work/sums-now" "$home/work/sums-restored" || fail "the new state came back different"
 say "restored the newest: the same"
 
-"$scripts/remove.sh" version "$("$scripts/list.sh" | head -n 1 | cut -f1)" >/dev/null
+"$scripts/remove.sh" version "$("$scripts/list.sh" | awk 'NR == 1 { print $1 }')" >/dev/null
 [ "$(listed)" = $((total - 1)) ] || fail "removing a version changed $((total - $(listed))) versions"
 kill -TERM "$server"; wait "$server" || fail "the server did not end with 0"
 server=

@@ -60,6 +60,11 @@ impl Reply {
         }
     }
 
+    /// The answer to `HEAD`: hyper leaves the body out over HTTP/1.1 only.
+    pub fn bodiless(self) -> Self {
+        Self { content: Content::Whole(Bytes::new()), ..self }
+    }
+
     fn labelled_json(self) -> Self {
         self.with(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .with(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))

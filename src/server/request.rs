@@ -12,10 +12,14 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use futures_util::{Stream, StreamExt};
-use warp::http::{HeaderMap, Method, header};
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::time::sleep;
+use warp::http::{HeaderMap, Method, Version, header};
 
 use super::error::Error;
 use super::query::{Query, QueryError};
+use crate::model::limits;
 
 /// Who is at the other end.
 #[derive(Debug, Clone, Copy)]
@@ -37,16 +41,34 @@ impl fmt::Display for Peer {
 pub struct Connection {
     /// Who is at the other end.
     pub peer: Peer,
+    is_http2: bool,
     unread: Arc<AtomicBool>,
+    cut: Arc<Notify>,
 }
 
 impl Connection {
     /// A connection that has not asked anything yet.
     pub fn new(peer: Peer) -> Self {
-        Self { peer, unread: Arc::default() }
+        Self { peer, is_http2: false, unread: Arc::default(), cut: Arc::default() }
     }
 
-    /// Whether a request was answered while bytes of its body may still come: see [`super::socket`].
+    /// The same, for a request of this version.
+    pub fn speaking(&self, version: Version) -> Self {
+        Self { is_http2: version == Version::HTTP_2, ..self.clone() }
+    }
+
+    /// Ends the connection with all its requests.
+    pub fn cut(&self) {
+        self.cut.notify_one();
+    }
+
+    /// Resolves when [`Connection::cut`] is called.
+    pub async fn was_cut(&self) {
+        self.cut.notified().await;
+    }
+
+    /// Whether an HTTP/1.1 request was answered while bytes of its body may still come: then the connection must end, and
+    /// [`super::socket`] lets it end gently.
     pub fn has_unread_body(&self) -> bool {
         self.unread.load(Ordering::Relaxed)
     }
@@ -89,9 +111,9 @@ impl Request {
 
 type Frames = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send + Sync>>;
 
-/// A request's body: frames as they arrive, then an end. Dropped before its end it marks the connection.
+/// A request's body: frames as they arrive, then an end.
 pub struct Body {
-    frames: Frames,
+    frames: Option<Frames>,
     ended: bool,
     connection: Connection,
 }
@@ -105,8 +127,8 @@ impl Body {
     {
         let frames = stream.map(|frame| frame.map(|mut buf| buf.copy_to_bytes(buf.remaining())));
         let nothing = headers.get(header::CONTENT_LENGTH).is_none_or(|length| length == "0");
-        let ended = nothing && !headers.contains_key(header::TRANSFER_ENCODING);
-        Self { frames: Box::pin(frames), ended, connection }
+        let ended = nothing && !headers.contains_key(header::TRANSFER_ENCODING) && !connection.is_http2;
+        Self { frames: Some(Box::pin(frames)), ended, connection }
     }
 
     /// The next frame; none at the body's true end. A cut connection is [`Error::Cut`], never an end.
@@ -115,21 +137,25 @@ impl Body {
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
-        self.frames.as_mut().poll_next(context).map(|frame| match frame {
-            Some(Ok(bytes)) => Ok(Some(bytes)),
-            Some(Err(_)) => Err(Error::Cut),
-            None => {
-                self.ended = true;
-                Ok(None)
-            }
-        })
+        let Some(frames) = &mut self.frames else { return Poll::Ready(Err(Error::Cut)) };
+        let frame = std::task::ready!(frames.as_mut().poll_next(context));
+        self.ended |= frame.is_none();
+        Poll::Ready(frame.transpose().map_err(|_| Error::Cut))
     }
 }
 
+/// A body that nobody wants any more. On HTTP/1.1 the connection is marked. On HTTP/2 dropping it resets the stream, and clients
+/// that were still sending (curl 7.88) then drop the answer unread: so the reset waits for a moment.
 impl Drop for Body {
     fn drop(&mut self) {
-        if !self.ended {
+        let Some(frames) = self.frames.take().filter(|_| !self.ended) else { return };
+        if !self.connection.is_http2 {
             self.connection.unread.store(true, Ordering::Relaxed);
+        } else if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                sleep(limits::LINGER).await;
+                drop(frames);
+            });
         }
     }
 }

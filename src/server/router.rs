@@ -113,13 +113,16 @@ where
 
 async fn answer(context: Context, request: Request) -> Response {
     let mut entry = Entry::begin(&request);
-    let (id, connection) = (request.id.clone(), request.connection.clone());
+    let (id, connection, is_head) = (request.id.clone(), request.connection.clone(), request.method == Method::HEAD);
     let mut reply = match walk(context, request).await {
         Ok(reply) => reply,
         Err(error) => error.into_reply(&id),
     };
     if connection.has_unread_body() {
         reply = reply.with(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if is_head {
+        reply = reply.bodiless();
     }
     entry.answered(reply.status);
     respond(reply.with_text(REQUEST_ID, &id), entry)

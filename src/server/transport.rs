@@ -85,8 +85,10 @@ impl House {
         let connection = Connection::new(peer);
         let routes = warp::service(router::routes(self.context.clone()));
         let io = TokioIo::new(Socket::new(io, connection.clone()));
+        let speaking = connection.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(connection.clone());
+            let connection = speaking.speaking(request.version());
+            request.extensions_mut().insert(connection);
             name_the_host(&mut request);
             routes.clone().call(request)
         });
@@ -95,6 +97,7 @@ impl House {
         let spoken = tokio::select! {
             spoken = watcher.watch(speaker.serve_connection(io, service)) => spoken,
             _ = cut.changed() => Ok(()),
+            () = connection.was_cut() => Ok(()),
         };
         if let Err(error) = spoken {
             tracing::debug!(%peer, error = &*error, "connection ended");

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,8 @@ pub enum Job {
         /// Where the answer goes.
         reply: Sender<Result<Done, Error>>,
     },
+    /// Close the open volume for a moment: readers took much through it.
+    Recycle,
     /// Write everything out and end.
     Close(Sender<Result<Mark, Error>>),
 }
@@ -129,6 +132,7 @@ impl Keeper {
                     }
                 }
                 Job::Commit { operation, losses_seen, reply } => self.commit(operation, losses_seen, reply),
+                Job::Recycle => self.recycle(),
                 Job::Close(_) => {
                     self.finish();
                     return Some(job);
@@ -288,6 +292,16 @@ impl Keeper {
 
     fn unflushed_bytes(&self) -> u64 {
         self.writer.as_ref().map_or(0, Writer::unflushed_bytes)
+    }
+
+    fn recycle(&mut self) {
+        if self.unflushed_bytes() > 0 {
+            self.finish();
+        }
+        if let Ok(writer) = &self.writer {
+            writer.recycle();
+        }
+        self.shared.recycling.store(false, Ordering::Release);
     }
 
     fn idle(&mut self) {

@@ -16,7 +16,7 @@ use super::shared::Shared;
 use crate::model::ChunkId;
 
 /// Frames that were sent to the storage thread and not yet appended, all uploads together.
-const QUEUED_BYTES_MAX: usize = 16 << 20;
+const QUEUED_BYTES_MAX: usize = 8 << 20;
 
 /// A frame for the log; its place and seq are given when it is appended.
 #[derive(Debug)]

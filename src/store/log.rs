@@ -100,12 +100,17 @@ impl Log {
     /// Reads the frame at `place` and verifies its hash.
     pub fn read(&self, place: Place) -> Result<Frame, Error> {
         let volume = self.volume(place.volume)?;
-        let newest = self.numbers().last().copied();
-        // The writer closes the newest volume itself, between two commits; a reader would wait for its sync.
-        if volume.is_due() && newest != Some(place.volume) {
+        // The writer closes the newest volume itself, between two commits: what it has not flushed must not be lost.
+        if volume.is_due() && !self.is_newest_due(place.volume) {
             volume.close();
         }
         Cursor::new(&volume, place.address).frame()
+    }
+
+    /// Whether readers took so much through the newest volume that the writer should close it.
+    pub fn is_newest_due(&self, number: u32) -> bool {
+        let volumes = self.volumes.read().unwrap_or_else(PoisonError::into_inner);
+        volumes.last_key_value().is_some_and(|(newest, volume)| *newest == number && volume.is_due())
     }
 
     /// The header of a volume, if it has a readable one.

@@ -45,6 +45,7 @@ mod shared;
 use std::fs::{self, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -148,6 +149,9 @@ impl Store {
     pub fn read(&self, id: &ChunkId) -> Result<Frame, Error> {
         let place = self.catalog().place(id)?.ok_or(Error::NoChunk(*id))?;
         let frame = self.shared.log.read(place)?;
+        if self.shared.log.is_newest_due(place.volume) && !self.shared.recycling.swap(true, Ordering::AcqRel) {
+            self.jobs.send(Job::Recycle).map_err(|_| Error::Closed)?;
+        }
         if frame.header.id == *id {
             Ok(frame)
         } else {

@@ -24,6 +24,8 @@ pub struct Shared {
     pub pins: Pins,
     /// Bytes on their way to the storage thread.
     pub queue: ByteQueue,
+    /// Whether the storage thread has been asked to recycle the open volume.
+    pub recycling: AtomicBool,
     catalog: Catalog,
     pending: RwLock<HashSet<ChunkId>>,
     losses: AtomicU64,
@@ -40,6 +42,7 @@ impl Shared {
             rows,
             pins,
             queue,
+            recycling: AtomicBool::new(false),
             catalog,
             pending: RwLock::default(),
             losses: AtomicU64::new(0),

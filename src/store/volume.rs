@@ -82,12 +82,18 @@ impl Volume {
         Ok(block)
     }
 
-    /// The number of the last block, if there is any. Looks at the trees' names, so it creates none.
+    /// The number of the last block, if there is any. Looks at the trees' names, so it creates none. A kill between the
+    /// making of a tree and its first block leaves an empty one at the end.
     pub fn last_block(&self) -> Result<Option<u32>, Error> {
         self.with(|db| {
-            let last_tree = db.tree_names().iter().filter_map(|name| number_of(name)).max();
-            let Some(tree) = last_tree else { return Ok(None) };
-            Ok(db.open_tree(tree.to_be_bytes())?.last()?.and_then(|(key, _)| number_of(&key)))
+            let mut trees: Vec<u32> = db.tree_names().iter().filter_map(|name| number_of(name)).collect();
+            trees.sort_unstable();
+            for tree in trees.into_iter().rev() {
+                if let Some((key, _)) = db.open_tree(tree.to_be_bytes())?.last()? {
+                    return Ok(number_of(&key));
+                }
+            }
+            Ok(None)
         })
     }
 
@@ -134,7 +140,9 @@ impl Volume {
             return Ok(());
         }
         let fresh = copy.with_extension("new");
-        let copied = fs::copy(self.dir.join(DB_FILE), &fresh).and_then(|_| fs::rename(&fresh, &copy));
+        let copied = fs::copy(self.dir.join(DB_FILE), &fresh)
+            .and_then(|_| durable::sync_file(&fresh))
+            .and_then(|()| fs::rename(&fresh, &copy));
         copied.map_err(|e| Error::io(&copy, e))
     }
 

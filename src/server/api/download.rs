@@ -59,7 +59,7 @@ async fn send(
     }
     let sizes =
         PieceSizes { bytes_max: limits::DOWNLOAD_PIECE_BYTES_MAX, waiting_max: limits::DOWNLOAD_PIECES_WAITING_MAX };
-    let pieces = context.bridge.body_out(download.read(part), sizes, &request.id).await?;
+    let pieces = context.bridge.body_out(download.read(part), sizes, request).await?;
     Ok(Reply { headers: head.headers, ..Reply::flow(status, pieces) })
 }
 

@@ -26,7 +26,7 @@ pub async fn files(context: Context, session: Session, request: Request) -> Resu
     let listing = context.bridge.call(move || services.files(&session, device.as_ref())).await?;
     let sizes =
         PieceSizes { bytes_max: 2 * limits::LISTING_PIECE_BYTES, waiting_max: limits::LISTING_PIECES_WAITING_MAX };
-    let pieces = context.bridge.body_out(ArrayPieces::new(listing), sizes, &request.id).await?;
+    let pieces = context.bridge.body_out(ArrayPieces::new(listing), sizes, &request).await?;
     Ok(Reply::json_flow(pieces))
 }
 

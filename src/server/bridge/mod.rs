@@ -8,6 +8,7 @@ mod inflow;
 mod outflow;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -36,6 +37,8 @@ struct Shared {
     incoming_bytes: Arc<Semaphore>,
     /// Bytes of downloads and listings that may wait.
     outgoing_bytes: Arc<Semaphore>,
+    /// Downloads that wait for them.
+    hungry: AtomicUsize,
 }
 
 impl Bridge {
@@ -49,6 +52,7 @@ impl Bridge {
             password_queue: semaphore(limits::PASSWORD_RUNS_MAX + limits::PASSWORD_RUNS_WAITING_MAX),
             incoming_bytes: semaphore(limits::BODY_BYTES_WAITING_MAX),
             outgoing_bytes: semaphore(limits::DOWNLOAD_BYTES_WAITING_MAX),
+            hungry: AtomicUsize::new(0),
         };
         Self { shared: Arc::new(shared) }
     }

@@ -6,15 +6,19 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::Stream;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
+use tokio::time::timeout;
 
 use super::{Bridge, Parked, permits};
 use crate::model::limits;
 use crate::server::error::{Error, chain};
+use crate::server::request::{Connection, Request};
 use crate::service;
 
 /// What pieces an iterator brings and how many of them may wait.
@@ -44,17 +48,20 @@ enum Item {
 }
 
 impl Bridge {
-    /// Reads `pieces` on threads into a stream. Fails when the first piece does.
-    pub async fn body_out<I>(&self, pieces: I, sizes: PieceSizes, request_id: &str) -> Result<Outflow, Error>
+    /// Reads `pieces` on threads into a stream that answers `request`. Fails when the first piece does.
+    pub async fn body_out<I>(&self, pieces: I, sizes: PieceSizes, request: &Request) -> Result<Outflow, Error>
     where
         I: Iterator<Item = Result<Bytes, service::Error>> + Send + 'static,
     {
         let (pieces, first) = self.pull(Parked::new(pieces), sizes).await?;
         let (items, received) = mpsc::channel(sizes.waiting_max.max(1));
-        let mut outflow = Outflow { items: received, current: None, sliced: VecDeque::new(), ended: first.is_none() };
+        let mut outflow = Outflow::new(received, first.is_none());
         if let Some(first) = first {
+            outflow.progress.put(&first);
             outflow.take(first);
-            let pump = Pump { bridge: self.clone(), sizes, items, request_id: request_id.to_owned() };
+            let (connection, request_id) = (request.connection.clone(), request.id.clone());
+            let progress = outflow.progress.clone();
+            let pump = Pump { bridge: self.clone(), sizes, items, progress, connection, request_id };
             tokio::spawn(pump.run(pieces));
         }
         Ok(outflow)
@@ -65,10 +72,7 @@ impl Bridge {
     where
         I: Iterator<Item = Result<Bytes, service::Error>> + Send + 'static,
     {
-        let budget = self.shared.outgoing_bytes.clone();
-        let reserved = budget.acquire_many_owned(permits(sizes.bytes_max));
-        let reserved = tokio::time::timeout(limits::WORK_WAIT, reserved).await;
-        let Ok(Ok(mut permit)) = reserved else { return Err(service::Error::Busy.into()) };
+        let mut permit = self.reserve(sizes).await?;
         self.call(move || {
             let mut pieces = pieces.take()?;
             let piece = pieces.next().transpose()?;
@@ -80,12 +84,47 @@ impl Bridge {
         })
         .await
     }
+
+    async fn reserve(&self, sizes: PieceSizes) -> Result<OwnedSemaphorePermit, Error> {
+        let budget = &self.shared.outgoing_bytes;
+        if let Ok(permit) = budget.clone().try_acquire_many_owned(permits(sizes.bytes_max)) {
+            return Ok(permit);
+        }
+        let _hungry = Hungry::new(self);
+        match timeout(limits::WORK_WAIT, budget.clone().acquire_many_owned(permits(sizes.bytes_max))).await {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => Err(service::Error::Busy.into()),
+        }
+    }
+
+    fn is_hungry(&self) -> bool {
+        self.shared.hungry.load(Ordering::Relaxed) > 0
+    }
 }
 
+/// Counts one download that waits for memory.
+struct Hungry<'a>(&'a AtomicUsize);
+
+impl<'a> Hungry<'a> {
+    fn new(bridge: &'a Bridge) -> Self {
+        bridge.shared.hungry.fetch_add(1, Ordering::Relaxed);
+        Self(&bridge.shared.hungry)
+    }
+}
+
+impl Drop for Hungry<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Reads ahead for one answer, and watches that its client takes what was read.
 struct Pump {
     bridge: Bridge,
     sizes: PieceSizes,
     items: mpsc::Sender<Item>,
+    progress: Arc<Progress>,
+    connection: Connection,
     request_id: String,
 }
 
@@ -94,17 +133,23 @@ impl Pump {
     where
         I: Iterator<Item = Result<Bytes, service::Error>> + Send + 'static,
     {
-        while let Ok(place) = self.place().await {
+        while let Some(place) = self.unless_stalled(self.place()).await.flatten() {
             let pulled = tokio::select! {
-                pulled = self.bridge.pull(pieces, self.sizes) => pulled,
+                pulled = self.unless_stalled(self.bridge.pull(pieces, self.sizes)) => pulled,
                 () = self.items.closed() => return,
             };
+            let Some(pulled) = pulled else { return };
             let item = match pulled {
                 Ok((rest, Some(lent))) => {
                     pieces = rest;
+                    self.progress.put(&lent);
                     Item::Piece(lent)
                 }
-                Ok((_, None)) => return place.send(Item::End),
+                Ok((_, None)) => {
+                    place.send(Item::End);
+                    self.unless_stalled(self.items.closed()).await;
+                    return;
+                }
                 Err(error) => {
                     tracing::error!(request_id = self.request_id, cause = chain(&error), "answer cut");
                     return;
@@ -114,13 +159,68 @@ impl Pump {
         }
     }
 
-    /// Room for a piece. When the budget is half used, only a download whose pieces were all taken reads on, so that slow ones
-    /// do not read ahead at the cost of fast ones. Fails when the receiver is gone.
-    async fn place(&self) -> Result<mpsc::Permit<'_, Item>, mpsc::error::SendError<()>> {
+    /// Room for a piece; none when the receiver is gone. When the budget is half used, only a download whose pieces were all
+    /// taken reads on, so that slow ones do not read ahead at the cost of fast ones.
+    async fn place(&self) -> Option<mpsc::Permit<'_, Item>> {
         if self.bridge.shared.outgoing_bytes.available_permits() < limits::DOWNLOAD_BYTES_WAITING_MAX / 2 {
-            drop(self.items.reserve_many(self.items.max_capacity()).await?);
+            tokio::select! {
+                () = self.progress.all_taken() => {}
+                () = self.items.closed() => return None,
+            }
         }
-        self.items.reserve().await
+        self.items.reserve().await.ok()
+    }
+
+    /// Waits for `step`; a client that takes nothing while others wait for its memory is cut, which alone frees what hyper holds.
+    async fn unless_stalled<T>(&self, step: impl Future<Output = T>) -> Option<T> {
+        tokio::pin!(step);
+        loop {
+            let taken = self.progress.taken();
+            if let Ok(done) = timeout(limits::DOWNLOAD_STALL, &mut step).await {
+                return Some(done);
+            }
+            let stalled = self.progress.taken() == taken && self.progress.waiting() > 0;
+            if stalled && self.bridge.is_hungry() {
+                tracing::warn!(request_id = self.request_id, "stalled download cut: others wait for its memory");
+                self.connection.cut();
+                return None;
+            }
+        }
+    }
+}
+
+/// What the client took of what was read, in slices.
+#[derive(Default)]
+struct Progress {
+    put: AtomicUsize,
+    taken: AtomicUsize,
+    emptied: Notify,
+}
+
+impl Progress {
+    fn put(&self, lent: &Lent) {
+        self.put.fetch_add(lent.bytes.len().div_ceil(limits::SOCKET_SLICE_BYTES), Ordering::Relaxed);
+    }
+
+    fn take_one(&self) {
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        if self.waiting() == 0 {
+            self.emptied.notify_one();
+        }
+    }
+
+    fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    fn waiting(&self) -> usize {
+        self.put.load(Ordering::Relaxed).saturating_sub(self.taken())
+    }
+
+    async fn all_taken(&self) {
+        while self.waiting() > 0 {
+            self.emptied.notified().await;
+        }
     }
 }
 
@@ -129,15 +229,23 @@ pub struct Outflow {
     items: mpsc::Receiver<Item>,
     /// The permits of the piece that is being sliced.
     current: Option<OwnedSemaphorePermit>,
-    sliced: VecDeque<Bytes>,
+    slices: VecDeque<Bytes>,
+    /// A slice was handed out; it counts as taken when the next one is asked for.
+    handed_out: bool,
+    progress: Arc<Progress>,
     ended: bool,
 }
 
 impl Outflow {
+    fn new(items: mpsc::Receiver<Item>, ended: bool) -> Self {
+        let progress = Arc::default();
+        Self { items, current: None, slices: VecDeque::new(), handed_out: false, progress, ended }
+    }
+
     fn take(&mut self, lent: Lent) {
         let mut bytes = lent.bytes;
         while !bytes.is_empty() {
-            self.sliced.push_back(bytes.split_to(bytes.len().min(limits::SOCKET_SLICE_BYTES)));
+            self.slices.push_back(bytes.split_to(bytes.len().min(limits::SOCKET_SLICE_BYTES)));
         }
         self.current = Some(lent.permit);
     }
@@ -147,8 +255,12 @@ impl Stream for Outflow {
     type Item = Result<Bytes, Cut>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if std::mem::take(&mut self.handed_out) {
+            self.progress.take_one();
+        }
         loop {
-            if let Some(slice) = self.sliced.pop_front() {
+            if let Some(slice) = self.slices.pop_front() {
+                self.handed_out = true;
                 return Poll::Ready(Some(Ok(slice)));
             }
             self.current = None;
