@@ -81,7 +81,8 @@ join_batch() {
 sort_out() {
     while IFS= read -r name; do
         path=$(printf '%s\n' "$name" | decode | tr '\000' '/') # a path never ends in a slash, so the bytes before it stay
-        if [ -e "${path%/}" ]; then report failed "$name" "$2"; else report vanished "$name" "vanished"; fi
+        if [ ${#path} -gt 4096 ]; then report failed "$name" "has a path longer than 4095 bytes"
+        elif [ -e "${path%/}" ]; then report failed "$name" "$2"; else report vanished "$name" "vanished"; fi
     done <"$1"
 }
 

@@ -6,4 +6,5 @@ format='.[] | . as $f | .versions[] | [.version, .created, .size, $f.device_id, 
 [ $# -le 1 ] || usage '[--json] [DEVICE]'
 query=
 [ $# -eq 0 ] || query="?device_id=$(printf '%s' "$1" | encode)"
-with_session -w '\n%{http_code}' "$url/list/files$query" | answer | jq -r "$format"
+reply=$(with_session -w '\n%{http_code}' "$url/list/files$query" | answer)
+printf '%s\n' "$reply" | jq -r "$format"
