@@ -16,12 +16,18 @@ say() { printf '%4d s  %s\n' $SECONDS "$*"; }
 tree=$home/tree
 mkdir -p "$tree" "$home/work"
 cp -a /usr/share "$tree/"
-for part in $(du -s /usr/lib/*/ | sort -rn | awk '$1 < 500000 { print $2 }'); do
+for part in $(du -s /usr/lib/*/ | sort -rn | awk '$1 < 700000 { print $2 }'); do
   files=$(find "$tree" -type f | wc -l)
   bytes=$(du -sb "$tree" | cut -f1)
   [ "$files" -ge 20000 ] && [ "$bytes" -ge 1000000000 ] && break
   cp -a "$part" "$tree/"
 done
+# A small system offers less: random files make up for what is missing.
+mkdir "$tree/made"
+missing=$((1000000000 - $(find "$tree" -type f -printf '%s\n' | awk '{ sum += $1 } END { printf "%.0f", sum }')))
+[ "$missing" -le 0 ] || head -c "$missing" /dev/urandom | split -b 40M - "$tree/made/large"
+missing=$((20000 - $(find "$tree" -type f | wc -l)))
+[ "$missing" -le 0 ] || head -c $((missing * 3000)) /dev/urandom | split -a 4 -b 3000 - "$tree/made/small"
 files=$(find "$tree" -type f | wc -l)
 bytes=$(find "$tree" -type f -printf '%s\n' | awk '{ sum += $1 } END { printf "%.0f", sum }')
 [ "$files" -ge 20000 ] && [ "$bytes" -ge 1000000000 ] || fail "this system has only $files files and $bytes bytes to offer"

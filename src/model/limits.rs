@@ -70,8 +70,8 @@ pub const QUERY_PAIRS_MAX: usize = 64;
 pub const BODY_FRAME_COPIED_BYTES_MAX: usize = 64 * 1024;
 /// The largest piece a download brings: the largest chunk.
 pub const DOWNLOAD_PIECE_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Bytes of all downloads and listings together that wait for sockets; 24 of the aim of 128 MiB.
-pub const DOWNLOAD_BYTES_WAITING_MAX: usize = 24 * 1024 * 1024;
+/// Bytes of all downloads and listings together that wait for sockets; 16 of the aim of 128 MiB.
+pub const DOWNLOAD_BYTES_WAITING_MAX: usize = 16 * 1024 * 1024;
 /// A listing crosses from its thread in pieces of about this size.
 pub const LISTING_PIECE_BYTES: usize = 64 * 1024;
 /// While others wait for its memory, a download whose client takes nothing for so long is cut; it can go on with a range.

@@ -16,6 +16,8 @@ use super::volume::Volume;
 
 /// Each open database costs memory and descriptors; a restore reads volumes one after the other.
 const OPEN_VOLUMES_MAX: usize = 4;
+/// A volume that readers have left is closed at once if it holds more memory than this.
+const KEPT_BYTES_MAX: u64 = 2 << 20;
 /// The name a volume's directory gets before it is deleted.
 pub const DEAD_SUFFIX: &str = "dead";
 
@@ -161,17 +163,23 @@ impl Log {
         }
         recent.retain(|n| *n != number);
         recent.push_back(number);
-        if recent.len() <= OPEN_VOLUMES_MAX {
-            return;
-        }
         let volumes = self.volumes.read().unwrap_or_else(PoisonError::into_inner);
         let newest = volumes.keys().next_back().copied();
-        let Some(at) = recent.iter().position(|n| Some(*n) != newest && *n != number) else { return };
-        let idle = recent.remove(at).and_then(|n| volumes.get(&n).cloned());
+        let mut left = recent.len();
+        let mut idle = Vec::new();
+        recent.retain(|other| {
+            let Some(volume) = volumes.get(other).filter(|_| *other != number && Some(*other) != newest) else {
+                return true;
+            };
+            let goes = left > OPEN_VOLUMES_MAX || volume.traffic_bytes() > KEPT_BYTES_MAX;
+            if goes {
+                left -= 1;
+                idle.push(Arc::clone(volume));
+            }
+            !goes
+        });
         drop((recent, volumes));
-        if let Some(volume) = idle {
-            volume.close();
-        }
+        idle.iter().for_each(|volume| volume.close());
     }
 }
 

@@ -23,7 +23,7 @@ const BLOCKS_PER_TREE: u32 = 9;
 /// Four blocks of 255 KiB to a segment: larger values would become files that sled never syncs.
 const SEGMENT_BYTES: usize = 1 << 20;
 /// sled's own bound on its cache does not hold; closing and opening does.
-pub const RECYCLE_BYTES: u64 = 32 << 20;
+pub const RECYCLE_BYTES: u64 = 10 << 20;
 /// sled gives its lock back a moment after the last handle went.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 const DB_FILE: &str = "db";
@@ -104,7 +104,12 @@ impl Volume {
 
     /// Whether so much went through the open database that it is time for [`Volume::close`].
     pub fn is_due(&self) -> bool {
-        self.traffic_bytes.load(Ordering::Relaxed) > RECYCLE_BYTES
+        self.traffic_bytes() > RECYCLE_BYTES
+    }
+
+    /// Bytes that went through the open database, which sled may still hold.
+    pub fn traffic_bytes(&self) -> u64 {
+        self.traffic_bytes.load(Ordering::Relaxed)
     }
 
     /// Closes the database; the next use opens it again. The writer flushes before.

@@ -216,3 +216,25 @@ fn what_follows_a_refused_body_on_the_same_connection_is_read_as_a_request_or_no
     assert!(!told.contains("RBackup running"), "a refused body is never read as a request: {told}");
     calm.is_unchanged();
 }
+
+#[test]
+fn a_body_that_stands_still_is_given_up_and_one_that_only_crawls_is_not() {
+    let mut house = House::empty();
+    let config = house.beside("rbackup.toml");
+    std::fs::write(&config, "[limits]\nbody_idle_s = 1\n").expect("write the config");
+    house.open_with(&["--config", &config.to_string_lossy()]);
+    let member = house.member("anna", "laptop");
+    let fields = [("RBackup-Session-Pass", member.session.as_str()), ("Content-Length", "12")];
+    let mut still = Raw::to(&house);
+    still.head("PUT /upload?file_path=still", &fields).say(b"hello");
+    still.answer().refused(408, "body_timeout");
+    let mut crawling = Raw::to(&house);
+    crawling.head("PUT /upload?file_path=crawling", &fields);
+    for byte in b"hello world!" {
+        crawling.say(&[*byte]);
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    crawling.answer().expect(200);
+    let files = house.files(&member);
+    assert_eq!((files.len(), house.get(&member, 1)), (1, b"hello world!".to_vec()));
+}

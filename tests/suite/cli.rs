@@ -143,6 +143,16 @@ fn logs_go_to_stderr_and_name_no_query() {
     assert!(!log.contains("to-look-for"), "{log}");
 }
 
+#[test]
+fn a_planted_secret_in_the_log_would_be_seen() {
+    let house = House::start();
+    house.member("anna", "laptop");
+    assert!(house.leaks().is_empty(), "{:?}", house.leaks());
+    house.secret("/account/register");
+    assert_eq!(house.leaks(), ["/account/register"], "the log names routes, so this one is found:\n{}", house.log());
+    house.forget_secrets();
+}
+
 /// Whether it says that it listens; it is ended either way.
 fn starts(mut command: std::process::Command) -> bool {
     use std::io::{BufRead, BufReader};

@@ -151,6 +151,11 @@ impl House {
         }
     }
 
+    /// Forgets every secret: for the test that plants one.
+    pub fn forget_secrets(&self) {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// curl to a path (with its query) of this server.
     pub fn curl(&self, path_and_query: &str) -> Curl {
         let number = self.scratch.fetch_add(1, Ordering::Relaxed);
@@ -161,7 +166,8 @@ impl House {
         self.place.path().join("stderr.log")
     }
 
-    fn leaks(&self) -> Vec<String> {
+    /// The registered secrets that stand in the log, in the clear or percent-encoded.
+    pub fn leaks(&self) -> Vec<String> {
         let log = self.log();
         let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
         let told = |text: &&String| log.contains(text.as_str()) || log.contains(&percent_encoded(text.as_bytes()));
