@@ -65,8 +65,7 @@ sleep 1.1
 before=$(date -u +%Y-%m-%dT%H:%M:%S)
 sleep 1.1
 
-changed=$(find "$tree" -type f -size -100k -name '*.py' | awk 'NR <= 50')
-[ -n "$changed" ] || changed=$(find "$tree" -type f -size -100k | awk 'NR <= 50')
+changed=$(find "$tree/share" -type f -size -100k | awk 'NR <= 50')
 printf '%s\n' "$changed" | while IFS= read -r file; do echo changed >>"$file"; done
 "$scripts/backup-folder.sh" "$tree" >"$home/work/second" 2>&1 || { tail -n 5 "$home/work/second"; fail "the second backup failed"; }
 say "sent what changed: $(tail -n 1 "$home/work/second")"
