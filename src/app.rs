@@ -7,6 +7,10 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{self, Config};
 use crate::model::SystemClock;
@@ -70,7 +74,7 @@ impl Error {
                 store::Error::InUse { .. } | store::Error::Foreign { .. } => Cause::Directory,
                 store::Error::NoStore { .. } => Cause::NotFound,
                 store::Error::NoSpace => Cause::NoSpace,
-                store::Error::Damaged { .. } | store::Error::BadFrame { .. } => Cause::Damage,
+                error if error.is_damage() => Cause::Damage,
                 _ => Cause::Other,
             },
             Self::Service(service::Error::NoSpace) => Cause::NoSpace,
@@ -81,25 +85,25 @@ impl Error {
 
 /// Sends the log to stderr. A second call changes nothing.
 pub fn log_to_stderr(level: tracing::Level) {
+    // Libraries print what they parse when they are asked for more than `info`: a query would reach the log.
+    let libraries = level.min(tracing::Level::INFO);
+    let targets = Targets::new().with_default(libraries).with_target("rbackup", level);
     let ansi = io::IsTerminal::is_terminal(&io::stderr());
-    let _ = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_ansi(ansi)
-        .with_target(false)
-        .with_writer(io::stderr)
-        .try_init();
+    let lines = tracing_subscriber::fmt::layer().with_ansi(ansi).with_target(false).with_writer(io::stderr);
+    let _ = tracing_subscriber::registry().with(lines.with_filter(targets)).try_init();
 }
 
 /// Serves until SIGTERM or SIGINT; what people should read goes to `say`.
 pub fn serve(config: &Config, say: &dyn Fn(&str)) -> Result<(), Error> {
-    let services = open(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(server::THREADS_MAX)
         .build()
         .map_err(Error::Start)?;
+    // The address first: a port that is taken must not leave a new store behind.
+    let listeners = runtime.block_on(listen(config))?;
+    let services = open(config)?;
     let served: Result<(), Error> = runtime.block_on(async {
-        let listeners = listen(config).await?;
         let stop = stop_signal().map_err(Error::Start)?;
         introduce(config, &listeners, say).map_err(Error::Start)?;
         run(listeners, services.clone(), config, stop).await;
@@ -133,8 +137,8 @@ pub fn check(config: &Config) -> Result<Report, Error> {
 /// Makes the catalog anew from the volumes; returns how many versions it has.
 pub fn rebuild(config: &Config) -> Result<u64, Error> {
     require_store(config)?;
-    store::forget_catalog(&config.data).map_err(|source| refused(config, source))?;
-    let services = open(config)?;
+    let store = Store::rebuild(&config.data, Options::default()).map_err(|source| refused(config, source))?;
+    let services = services_of(config, store);
     let versions = services.count_versions()?;
     services.close()?;
     Ok(versions)
@@ -142,7 +146,11 @@ pub fn rebuild(config: &Config) -> Result<u64, Error> {
 
 fn open(config: &Config) -> Result<Services, Error> {
     let store = Store::open(&config.data, Options::default()).map_err(|source| refused(config, source))?;
-    Ok(Services::new(store, Arc::new(SystemClock), Policy { hold_days: config.hold_days }))
+    Ok(services_of(config, store))
+}
+
+fn services_of(config: &Config, store: Store) -> Services {
+    Services::new(store, Arc::new(SystemClock), Policy { hold_days: config.hold_days })
 }
 
 /// A command that looks at a store must not make one.
@@ -195,15 +203,22 @@ fn introduce(config: &Config, listeners: &[TcpListener], say: &dyn Fn(&str)) -> 
         if !address.ip().is_loopback() {
             tracing::warn!(%address, "reachable from the network WITHOUT TLS: passwords and files travel in the clear; put a TLS proxy in front");
         }
-        first.get_or_insert((url, address.port()));
+        first.get_or_insert((url, address));
     }
-    if let Some((url, port)) = first {
-        say(&next_steps(&url, port));
+    if let Some((url, address)) = first {
+        say(&next_steps(&url, address));
     }
     Ok(())
 }
 
-fn next_steps(url: &str, port: u16) -> String {
+fn next_steps(url: &str, address: SocketAddr) -> String {
+    let network = match address.ip().is_loopback() {
+        true => format!(
+            "Only this machine can reach it; for the network, behind a TLS proxy:\n  rbackup serve --listen 0.0.0.0:{}\n",
+            address.port()
+        ),
+        false => String::new(),
+    };
     format!(
         "\n\
          Make an account, sign a device in, send a file:\n\
@@ -211,7 +226,6 @@ fn next_steps(url: &str, port: u16) -> String {
          \x20 curl {url}/account/login -d username=ann -d device_id=laptop --data-urlencode password='at least 8 characters'\n\
          \x20 curl -T FILE '{url}/upload?file_path=/path/of/FILE' -H 'RBackup-Session-Pass: SESSION_ID'\n\
          \x20 curl {url}/list/files -H 'RBackup-Session-Pass: SESSION_ID'\n\
-         Whole folders: examples/curl/backup-folder.sh. Only this machine can reach it so far; for the network, behind a TLS proxy:\n\
-         \x20 rbackup serve --listen 0.0.0.0:{port}\n\n"
+         Whole folders: examples/curl/backup-folder.sh. {network}\n"
     )
 }

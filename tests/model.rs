@@ -3,7 +3,7 @@
 //! one that is missing. The last test plants a fault to show that the comparison can fail.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,12 +11,12 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use rbackup::model::{Clock, DeviceName, FilePath, Password, Sha256, SystemClock, Username, VersionId};
 use rbackup::service::{Error, Policy, Services, Session, UploadRequest};
-use rbackup::store::{self, Options, Store, VolumeLimits};
+use rbackup::store::{Options, Store, VolumeLimits};
 use sha2::Digest;
 
 /// Small volumes and chunks, so that a short run crosses many of them.
 const OPTIONS: Options = Options {
-    volume: VolumeLimits { payload_bytes: 300_000, blocks: 40, frames: 60 },
+    volume: VolumeLimits { payload_bytes: 300_000, blocks: 40, frames: 60, record_bytes: 8_000 },
     chunk_bytes: [1024, 4096, 16384],
 };
 
@@ -76,7 +76,7 @@ impl World {
         self.services.as_ref().expect("open")
     }
 
-    fn data(&self) -> std::path::PathBuf {
+    fn data(&self) -> PathBuf {
         self.home.path().join("data")
     }
 
@@ -142,8 +142,9 @@ impl World {
     fn rebuild(&mut self) {
         self.services().close().expect("closed");
         self.services = None;
-        store::forget_catalog(&self.data()).expect("set aside");
-        self.reopen();
+        let store = Store::rebuild(&self.data(), OPTIONS).expect("rebuilt");
+        self.services = Some(serve(store));
+        self.compare();
     }
 
     fn reopen(&mut self) {
@@ -180,7 +181,10 @@ fn read_all(services: &Services, session: &Session) -> BTreeMap<u64, (Vec<u8>, S
 }
 
 fn open(data: &Path) -> Services {
-    let store = Store::open(data, OPTIONS).expect("opened");
+    serve(Store::open(data, OPTIONS).expect("opened"))
+}
+
+fn serve(store: Store) -> Services {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     Services::new(store, clock, Policy::default())
 }
@@ -244,6 +248,75 @@ fn the_comparison_sees_a_volume_that_was_lost() {
     std::fs::rename(&lost, world.home.path().join("elsewhere")).expect("moved");
     let missed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.reopen()));
     assert!(missed.is_err(), "a lost volume went unnoticed");
+}
+
+/// A store whose newest volume was never checkpointed, after a crash: nothing but its own bytes speaks for it.
+fn crashed() -> (World, PathBuf) {
+    let mut world = World::new();
+    world.upload(1, 1, 200);
+    world.upload(2, 2, 90_000);
+    world.services = None;
+    let db = newest_db(&world);
+    (world, db)
+}
+
+fn newest_db(world: &World) -> PathBuf {
+    let volumes = std::fs::read_dir(world.data().join("volumes")).expect("volumes");
+    let newest = volumes.map(|entry| entry.expect("an entry").path()).max().expect("a volume");
+    newest.join("db")
+}
+
+#[test]
+fn a_newest_volume_with_a_damaged_head_is_never_taken_for_one_that_was_not_begun() {
+    let (mut world, db) = crashed();
+    let mut bytes = std::fs::read(&db).expect("read");
+    let block = bytes.windows(4).position(|window| window == b"RBk1").expect("a block");
+    bytes[block + 60] ^= 0xFF;
+    std::fs::write(&db, &bytes).expect("written");
+    match Store::open(&world.data(), OPTIONS) {
+        Ok(store) => world.services = Some(serve(store)),
+        Err(error) => assert!(error.is_damage(), "{error}"),
+    }
+    if world.services.is_some() {
+        world.compare();
+    }
+    assert!(db.exists(), "the volume is still there");
+}
+
+#[test]
+fn a_newest_volume_that_cannot_be_opened_stops_the_start_and_loses_nothing() {
+    let (mut world, db) = crashed();
+    let held = std::fs::File::open(&db).expect("opened");
+    held.lock().expect("locked");
+    assert!(Store::open(&world.data(), OPTIONS).is_err(), "somebody else holds the volume");
+    drop(held);
+    world.reopen();
+    world.services().close().expect("closed");
+    world.services = None;
+    let db = newest_db(&world);
+    let away = db.with_file_name("away");
+    std::fs::rename(&db, &away).expect("moved");
+    assert!(Store::open(&world.data(), OPTIONS).is_err(), "a volume in use lost its database");
+    std::fs::rename(&away, &db).expect("moved back");
+    world.reopen();
+}
+
+#[test]
+fn a_rebuild_that_fails_leaves_the_catalog_as_it_was() {
+    let mut world = World::new();
+    for path in 0..12 {
+        world.upload(path, u16::from(path), 100_000);
+    }
+    world.services().close().expect("closed");
+    world.services = None;
+    let (lost, elsewhere) = (world.data().join("volumes/00000002"), world.home.path().join("elsewhere"));
+    std::fs::rename(&lost, &elsewhere).expect("moved");
+    for _ in 0..2 {
+        let error = Store::rebuild(&world.data(), OPTIONS).err().expect("a volume is missing");
+        assert!(error.is_damage(), "{error}");
+    }
+    std::fs::rename(&elsewhere, &lost).expect("moved back");
+    world.reopen();
 }
 
 #[test]

@@ -15,12 +15,12 @@ say() { printf '%4d s  %s\n' $SECONDS "$*"; }
 
 tree=$home/tree
 mkdir -p "$tree" "$home/work"
-cp -a /usr/share "$tree/"
-for part in $(du -s /usr/lib/*/ | sort -rn | awk '$1 < 700000 { print $2 }'); do
-  files=$(find "$tree" -type f | wc -l)
-  bytes=$(du -sb "$tree" | cut -f1)
-  [ "$files" -ge 20000 ] && [ "$bytes" -ge 1000000000 ] && break
-  cp -a "$part" "$tree/"
+enough() {
+  [ "$(find "$tree" -type f | wc -l)" -ge 20000 ] && [ "$(du -sb "$tree" | cut -f1)" -ge 1050000000 ]
+}
+for part in $(du -s /usr/lib/*/ /usr/share/*/ | sort -rn | awk '$1 < 700000 { print $2 }'); do
+  enough && break
+  cp -a --parents "$part" "$tree/"
 done
 # A small system offers less: random files make up for what is missing.
 mkdir "$tree/made"
@@ -65,7 +65,7 @@ sleep 1.1
 before=$(date -u +%Y-%m-%dT%H:%M:%S)
 sleep 1.1
 
-changed=$(find "$tree/share" -type f -size -100k | awk 'NR <= 50')
+changed=$(find "$tree/usr" -type f -size -100k | awk 'NR <= 50')
 printf '%s\n' "$changed" | while IFS= read -r file; do echo changed >>"$file"; done
 "$scripts/backup-folder.sh" "$tree" >"$home/work/second" 2>&1 || { tail -n 5 "$home/work/second"; fail "the second backup failed"; }
 say "sent what changed: $(tail -n 1 "$home/work/second")"

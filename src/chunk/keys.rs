@@ -87,8 +87,8 @@ impl fmt::Debug for AccountKeys {
 
 /// Wraps `data_key` under `kek` (from a password, a recovery key or the server's key): `salt ‖ AES-256-GCM(data key)`, [`WRAPPED_LEN`] bytes.
 ///
-/// `context` says what the wrapped key is for (account, kind of KEK); the same bytes are needed to unwrap, so a wrapped key copied into
-/// another account's record does not open. `salt` is 16 fresh random bytes for every call.
+/// `context` says what the wrapped key is for (the kind of KEK); the same bytes are needed to unwrap, so a wrapped key copied to
+/// where another kind belongs does not open. `salt` is 16 fresh random bytes for every call.
 ///
 /// Why nonce 0 is safe: the cipher never sees `kek`, only KEK' = BLAKE3 keyed(kek, tag ‖ salt ‖ context), and salt and tag have a fixed
 /// length, so different (salt, context) give different KEK'. A KEK' meets a second message only when the same KEK, context and

@@ -60,8 +60,6 @@ pub const PASSWORD_RUNS_WAITING_MAX: usize = 16;
 /// Files a page of a scan brings at once.
 pub const SCAN_ROWS: usize = 1024;
 
-// ---- added by the server room ----
-
 /// Spaces and tabs between a boundary and its line's end; gateways of old mail added a few.
 pub const DELIMITER_PADDING_BYTES_MAX: usize = 128;
 /// Pairs of one query or form; the longest request of ours has six.

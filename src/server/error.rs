@@ -58,6 +58,15 @@ pub enum Error {
     /// The multipart body has no `file`.
     #[error("the multipart part file is missing")]
     MissingFile,
+    /// A header that must come once came twice.
+    #[error("a header is repeated")]
+    RepeatedHeader,
+    /// An upload that is a part of a file, or encoded: storing it as sent would store something else.
+    #[error("an upload of a part")]
+    PartialUpload,
+    /// A body of that type is no file and no form of ours.
+    #[error("an upload of an unsupported type")]
+    UnsupportedBody,
     /// The multipart body has no `file-hash`.
     #[error("the multipart part file-hash is missing")]
     MissingHash,
@@ -151,6 +160,17 @@ impl Error {
             Self::RepeatedPart(part) => {
                 told(S::BAD_REQUEST, "repeated_part", format!("The part {part} is given more than once."))
             }
+            Self::RepeatedHeader => {
+                told(S::BAD_REQUEST, "repeated_header", "A header that must come once came more than once.")
+            }
+            Self::PartialUpload => {
+                told(S::BAD_REQUEST, "partial_upload", "An upload must be the whole file: Content-Range is refused.")
+            }
+            Self::UnsupportedBody => told(
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_body",
+                "Send the file as it is, or as multipart/form-data.",
+            ),
             Self::MissingFile => told(S::BAD_REQUEST, "missing_file", "The part file is missing."),
             Self::MissingHash => told(S::BAD_REQUEST, "missing_hash", "The part file-hash is missing."),
             Self::InvalidHash => told(S::BAD_REQUEST, "invalid_hash", "The hash is not 64 hexadecimal digits."),

@@ -17,6 +17,11 @@ const DEVICE: &str = "rbackup-device";
 /// Refuses what a browser sends on behalf of another site; other clients send neither header.
 pub fn refuse_foreign(headers: &HeaderMap) -> Result<(), Error> {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    // One of two that differ would be the one nobody looks at.
+    let repeated = |name: &str| headers.get_all(name).iter().nth(1).is_some();
+    if ["sec-fetch-site", "origin", "host", SESSION_PASS, DEVICE, FILE_HASH.as_str()].into_iter().any(repeated) {
+        return Err(Error::RepeatedHeader);
+    }
     let site_is_foreign = text("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"));
     let origin_is_foreign = text("origin").is_some_and(|origin| !same_host(origin, text("host")));
     if site_is_foreign || origin_is_foreign { Err(Error::ForeignOrigin) } else { Ok(()) }

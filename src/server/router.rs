@@ -41,7 +41,7 @@ const GET_OR_POST: &[Method] = &[Method::GET, Method::POST];
 const PUT_OR_POST: &[Method] = &[Method::PUT, Method::POST];
 const DELETE: &[Method] = &[Method::DELETE];
 
-/// DESIGN 4.1, row by row.
+/// The contract, row by row.
 static ROUTES: &[Route] = &[
     open(GET, "/status", |_, _| Box::pin(api::status::show())),
     open(GET_OR_POST, "/account/register", |context, request| Box::pin(api::account::register(context, request))),

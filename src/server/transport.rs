@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tower_service::Service;
-use warp::http::{HeaderValue, Request, header};
+use warp::http::{HeaderValue, Request, Uri, header};
 
 use super::bridge::Bridge;
 use super::request::{Connection, Peer};
@@ -90,6 +90,7 @@ impl House {
             let connection = speaking.speaking(request.version());
             request.extensions_mut().insert(connection);
             name_the_host(&mut request);
+            name_the_path(&mut request);
             routes.clone().call(request)
         });
         let speaker = self.speaker();
@@ -158,6 +159,13 @@ fn windows(open: usize) -> (u32, u32) {
     let share = limits::CONNECTION_WINDOWS_BYTES_MAX / open;
     let connection = share.clamp(limits::WINDOW_BYTES_MIN, limits::CONNECTION_WINDOW_BYTES);
     (connection.min(limits::STREAM_WINDOW_BYTES), connection)
+}
+
+/// A target without a path (`CONNECT host:port`) becomes the root, which has no route: warp panics on it.
+fn name_the_path<B>(request: &mut Request<B>) {
+    if request.uri().path_and_query().is_none() {
+        *request.uri_mut() = Uri::from_static("/");
+    }
 }
 
 /// HTTP/2 names the host in the URI; the guard reads it where HTTP/1.1 has it.

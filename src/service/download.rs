@@ -135,11 +135,5 @@ impl Pieces {
 
 /// A frame that is gone or changed is damage of this version; a disk that answers with an error may answer again.
 fn unreadable(version: VersionId, error: store::Error) -> Error {
-    match error {
-        store::Error::BadFrame { .. }
-        | store::Error::NoChunk(_)
-        | store::Error::Damaged { .. }
-        | store::Error::Format { .. } => Error::Damaged { version, source: Box::new(error) },
-        other => other.into(),
-    }
+    if error.is_damage() { Error::Damaged { version, source: Box::new(error) } } else { error.into() }
 }

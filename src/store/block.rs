@@ -11,7 +11,8 @@ pub const HEADER_BYTES: usize = 40;
 /// Bytes of payload in a full block.
 pub const PAYLOAD_BYTES_MAX: usize = BLOCK_BYTES_MAX - HEADER_BYTES;
 
-const MAGIC: [u8; 4] = *b"RBk1";
+/// The first bytes of every block.
+pub const MAGIC: [u8; 4] = *b"RBk1";
 const CHECKED_BYTES: usize = HEADER_BYTES - 8;
 const NO_FRAME: u32 = u32::MAX;
 
@@ -63,6 +64,12 @@ pub fn parse(block: &[u8]) -> Option<(BlockHeader, u64)> {
         acknowledged: Address(u32_at(block, 28)),
     };
     Some((header, sum))
+}
+
+/// Reads and verifies the block that `bytes` begin with, whatever follows it.
+pub fn parse_first(bytes: &[u8]) -> Option<BlockHeader> {
+    let length = HEADER_BYTES + u32_at(bytes.get(..HEADER_BYTES)?, 12) as usize;
+    parse(bytes.get(..length)?).map(|(header, _)| header)
 }
 
 /// The first eight bytes of BLAKE3 over the header without its checksum field, and the payload.

@@ -69,7 +69,7 @@ pub struct Keeper {
 #[derive(Default)]
 struct Group {
     counters: Option<Counters>,
-    frames: Vec<(ChunkId, Place)>,
+    frames: Vec<(ChunkId, Place, u64)>,
     overlay: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     changes: Vec<Change>,
     answers: Vec<(Sender<Result<Done, Error>>, Done)>,
@@ -154,7 +154,7 @@ impl Keeper {
         let seq = self.group.counters.unwrap_or(self.counters).seq;
         let place = self.writer()?.append(&FrameHeader { seq, ..frame.header }, &frame.stored)?;
         self.group.bytes += frame.stored.len();
-        self.group.frames.push((frame.header.id, place));
+        self.group.frames.push((frame.header.id, place, seq));
         Ok(())
     }
 
@@ -227,9 +227,9 @@ impl Keeper {
         }
         self.counters = counters;
         let group = std::mem::take(&mut self.group);
-        let places = group.frames.iter().map(|(id, place)| place_change(id, *place, counters.seq));
+        let places = group.frames.iter().map(|(id, place, seq)| place_change(id, *place, *seq));
         self.shared.rows.apply(places.chain(group.changes).collect());
-        self.shared.settle(group.frames.iter().map(|(id, _)| *id));
+        self.shared.settle(group.frames.iter().map(|(id, ..)| *id));
         for (reply, done) in group.answers {
             let _ = reply.send(Ok(done));
         }
@@ -315,11 +315,11 @@ impl Keeper {
 
     /// Sets the delta aside and wakes the thread that writes it.
     fn checkpoint(&mut self) {
-        if let Some(mark) = self.mark()
-            && self.shared.rows.freeze(mark)
-        {
-            let _ = self.checkpoint.try_send(());
+        if let Some(mark) = self.mark() {
+            self.shared.rows.freeze(mark);
         }
+        // Also when the last delta is still frozen: writing it may have failed, and is tried again.
+        let _ = self.checkpoint.try_send(());
     }
 
     fn mark(&self) -> Option<Vec<u8>> {

@@ -2,7 +2,7 @@
 //!
 //! Promise: a chunk this draft knows stays where it is until the draft is gone, and a commit after the store lost
 //! something of it is refused. Dropping a draft leaves dead bytes at most.
-//! Never: no frame is written twice for the same id, whoever sends it.
+//! Never: a frame that another draft has just sent is not sent again.
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Sender, channel};
@@ -53,11 +53,11 @@ impl Draft {
 
     /// Sends a frame to the log unless another draft has just sent it. Waits while too much is queued.
     pub fn append(&mut self, frame: NewFrame) -> Result<(), Error> {
-        if !self.shared.claim(&frame.header.id) {
-            return Ok(());
-        }
+        // First the room, then the claim and the sending as one: whoever sees the id as pending stands behind its frame in
+        // the queue, so no commit that builds on it can come before it.
         let permit = self.shared.queue.acquire(frame.stored.len());
-        self.jobs.send(Job::Append(frame, permit)).map_err(|_| Error::Closed)
+        let id = frame.header.id;
+        self.shared.claim(id, || self.jobs.send(Job::Append(frame, permit)).map_err(|_| Error::Closed))
     }
 
     /// Commits: when this returns, the operation and all it builds on are durable and visible.

@@ -55,8 +55,11 @@ pub fn self_test(dir: &Path) -> io::Result<bool> {
         db.flush()
     });
     fs::remove_dir_all(&scratch)?;
-    written.map_err(io::Error::other)?;
-    Ok(syncs() > before)
+    match written {
+        Ok(_) => Ok(syncs() > before),
+        Err(sled::Error::Io(error)) => Err(error),
+        Err(error) => Err(io::Error::other(error)),
+    }
 }
 
 /// Syncs a file's content and size.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::place::Place;
+use super::rows::RowsError;
 use crate::model::ChunkId;
 
 /// Why the store could not do what it was asked.
@@ -95,10 +96,19 @@ pub enum Error {
     },
     /// The catalog's row store refused.
     #[error("the catalog failed")]
-    Rows(#[from] super::rows::RowsError),
+    Rows(#[source] RowsError),
 }
 
 impl Error {
+    /// Whether it is a verdict about stored bytes, rather than a failure to reach them.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::BadFrame { .. } | Self::NoChunk(_) | Self::Format { .. } => true,
+            Self::Sled { source, .. } => matches!(source, sled::Error::Corruption { .. }),
+            _ => false,
+        }
+    }
+
     /// Wraps an operating system's error with the path it is about; a full disk keeps its own name.
     pub fn io(path: &Path, source: io::Error) -> Self {
         match source.kind() {
@@ -118,5 +128,18 @@ impl Error {
     /// An unreadable record or row.
     pub fn format(what: &'static str, reason: impl ToString) -> Self {
         Self::Format { what, reason: reason.to_string() }
+    }
+}
+
+/// A full disk keeps its own name here too.
+impl From<RowsError> for Error {
+    fn from(error: RowsError) -> Self {
+        let full = match &error {
+            RowsError::Io { source, .. } | RowsError::Sled(sled::Error::Io(source)) => {
+                source.kind() == io::ErrorKind::StorageFull
+            }
+            _ => false,
+        };
+        if full { Self::NoSpace } else { Self::Rows(error) }
     }
 }

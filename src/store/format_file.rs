@@ -17,6 +17,9 @@ const FORMAT: &str = "FORMAT";
 const CLEAN: &str = "clean";
 const LOCK: &str = "lock";
 const VERSION: u32 = 1;
+/// What the cutter can cut; it needs even numbers.
+const CHUNK_BYTES_MIN: u32 = 64;
+const CHUNK_BYTES_MAX: u32 = 16 << 20;
 
 /// What `FORMAT` says, in TOML, so that a person can read it too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +78,9 @@ pub fn open(dir: &Path, chunk_bytes: [u32; 3], random: [u8; 16]) -> Result<Forma
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return create(dir, chunk_bytes, random),
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            return Err(foreign(dir, "its FORMAT file is not readable"));
+        }
         Err(error) => return Err(Error::io(&path, error)),
     };
     let format: Format = toml::from_str(&text).map_err(|_| foreign(dir, "its FORMAT file is not readable"))?;
@@ -82,8 +88,17 @@ pub fn open(dir: &Path, chunk_bytes: [u32; 3], random: [u8; 16]) -> Result<Forma
         let reason = format!("it has format {}, this program knows format {VERSION}", format.rbackup_format);
         return Err(foreign(dir, &reason));
     }
-    if format.id().is_none() {
+    if format.store_id.len() != 32 || format.id().is_none() {
         return Err(foreign(dir, "its FORMAT file names no store id"));
+    }
+    let [min, average, max] = format.chunk_bytes;
+    if min < CHUNK_BYTES_MIN
+        || max > CHUNK_BYTES_MAX
+        || min > average
+        || average > max
+        || (min | average | max) & 1 != 0
+    {
+        return Err(foreign(dir, "its FORMAT file has impossible chunk sizes"));
     }
     Ok(format)
 }
@@ -95,16 +110,19 @@ fn create(dir: &Path, chunk_bytes: [u32; 3], random: [u8; 16]) -> Result<Format,
     Ok(Format { rbackup_format: VERSION, store_id, chunk_bytes })
 }
 
-/// Takes the note of the last stop, if it was in good order. Gone before anything is written.
-pub fn take_clean(dir: &Path) -> Result<Option<Mark>, Error> {
+/// The note of the last stop, if it was in good order.
+pub fn clean(dir: &Path) -> Result<Option<Mark>, Error> {
     let path = dir.join(CLEAN);
-    let found = match fs::read(&path) {
-        Ok(bytes) => Mark::parse(&bytes).ok(),
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => return Err(Error::io(&path, error)),
-    };
-    durable::remove(dir, CLEAN).map_err(|e| Error::io(&path, e))?;
-    Ok(found)
+    match fs::read(&path) {
+        Ok(bytes) => Ok(Mark::parse(&bytes).ok()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io(&path, error)),
+    }
+}
+
+/// Removes that note; from here on a stop without a new one is a crash.
+pub fn forget_clean(dir: &Path) -> Result<(), Error> {
+    durable::remove(dir, CLEAN).map_err(|e| Error::io(&dir.join(CLEAN), e))
 }
 
 /// Notes a stop in good order.

@@ -121,18 +121,6 @@ impl FrameHeader {
     pub fn frame_bytes(&self) -> usize {
         OVERHEAD_BYTES + self.stored_len as usize
     }
-
-    /// What a seal authenticates besides its content: all that never changes. `seq` is left out, and so is the stored
-    /// length, which is known only after sealing and which the seal proves by itself.
-    pub fn seal_aad(kind: FrameKind, raw_len: u32, account: u64, id: &ChunkId) -> [u8; 46] {
-        let mut aad = [0; 46];
-        aad[0] = kind as u8;
-        aad[1] = VERSION;
-        aad[2..6].copy_from_slice(&raw_len.to_le_bytes());
-        aad[6..14].copy_from_slice(&account.to_le_bytes());
-        aad[14..46].copy_from_slice(&id.0);
-        aad
-    }
 }
 
 /// The hash behind a frame's stored bytes.

@@ -35,7 +35,7 @@ impl Log {
         let mut volumes = BTreeMap::new();
         for entry in fs::read_dir(&dir).map_err(|e| Error::io(&dir, e))? {
             let name = entry.map_err(|e| Error::io(&dir, e))?.file_name();
-            if let Some(number) = name.to_str().filter(|n| n.len() == 8).and_then(|n| n.parse().ok()) {
+            if let Some(number) = name.to_str().and_then(volume_number) {
                 volumes.insert(number, Arc::new(Volume::at(&dir, number)));
             }
         }
@@ -103,7 +103,7 @@ impl Log {
     pub fn read(&self, place: Place) -> Result<Frame, Error> {
         let volume = self.volume(place.volume)?;
         // The writer closes the newest volume itself, between two commits: what it has not flushed must not be lost.
-        if volume.is_due() && !self.is_newest_due(place.volume) {
+        if volume.is_due() && !self.is_newest(place.volume) {
             volume.close();
         }
         Cursor::new(&volume, place.address).frame()
@@ -111,8 +111,12 @@ impl Log {
 
     /// Whether readers took so much through the newest volume that the writer should close it.
     pub fn is_newest_due(&self, number: u32) -> bool {
+        self.is_newest(number) && self.volume(number).is_ok_and(|volume| volume.is_due())
+    }
+
+    fn is_newest(&self, number: u32) -> bool {
         let volumes = self.volumes.read().unwrap_or_else(PoisonError::into_inner);
-        volumes.last_key_value().is_some_and(|(newest, volume)| *newest == number && volume.is_due())
+        volumes.last_key_value().is_some_and(|(newest, _)| *newest == number)
     }
 
     /// The header of a volume, if it has a readable one.
@@ -181,6 +185,12 @@ impl Log {
         drop((recent, volumes));
         idle.iter().for_each(|volume| volume.close());
     }
+}
+
+/// Eight digits, as [`super::volume::directory`] writes them.
+fn volume_number(name: &str) -> Option<u32> {
+    let digits = name.len() == 8 && name.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { name.parse().ok() } else { None }
 }
 
 /// Reads a volume's byte stream from an address on, across blocks.

@@ -22,6 +22,7 @@ mod frame;
 mod header;
 mod manifest;
 mod place;
+mod raw;
 
 mod log;
 mod scan;
@@ -39,6 +40,7 @@ mod draft;
 pub mod fuzzing;
 mod mark;
 mod operation;
+mod recover;
 mod replay;
 mod shared;
 
@@ -63,14 +65,18 @@ pub use self::writer::VolumeLimits;
 
 use self::commit::{Job, Keeper};
 use self::format_file::Format;
-use self::header::Ending;
+use self::header::{Counters, Ending};
 use self::log::Log;
 use self::mark::Mark;
 use self::replay::Replay;
 use self::rows::{Rows, RowsError};
 use self::shared::Shared;
+use self::writer::Writer;
 use crate::model::ChunkId;
 use crate::model::random::random;
+
+/// The catalog that a rebuild set aside, until it has succeeded.
+const OLD_CATALOG: &str = "catalog.old";
 
 /// How a store is opened.
 #[derive(Debug, Clone, Copy)]
@@ -107,12 +113,11 @@ impl Store {
         }
         let format = format_file::open(dir, options.chunk_bytes, random().map_err(|e| Error::io(dir, e))?)?;
         let store = format.id().unwrap_or_default();
-        let clean = format_file::take_clean(dir)?.filter(|mark| mark.store == store);
-        let log = Log::at(directory(dir, "volumes")?)?;
-        let (rows, mark) = open_catalog(dir, store, &log)?;
-        let shared = Arc::new(Shared::new(log, Arc::new(rows)));
-        let replay = Replay { log: &shared.log, rows: &shared.rows, store };
-        let (writer, counters) = replay.run(mark, clean.map(|mark| mark.ending))?;
+        let clean = format_file::clean(dir)?.filter(|mark| mark.store == store).map(|mark| mark.ending);
+        let (shared, writer, counters) = recovered(dir, store, clean)?;
+        remove_old_catalog(dir)?;
+        format_file::forget_clean(dir)?;
+        let shared = Arc::new(shared);
         let opened = writer.ending();
         let (jobs, inbox) = channel();
         let (wake, awake) = sync_channel(1);
@@ -123,6 +128,19 @@ impl Store {
             spawn("checkpoint", dir, move || write_checkpoints(&catalog, &awake))?,
         ];
         Ok(Self { dir: dir.to_owned(), format, shared, jobs, opened, threads: Mutex::new(threads), _lock: lock })
+    }
+
+    /// Opens the store with a catalog made anew from the volumes alone. The one there was comes back when that fails.
+    pub fn rebuild(dir: &Path, options: Options) -> Result<Self, Error> {
+        {
+            let _lock = format_file::lock(dir)?;
+            set_catalog_aside(dir)?;
+        }
+        let rebuilt = Self::open(dir, options);
+        if rebuilt.is_err() {
+            restore_catalog(dir)?;
+        }
+        rebuilt
     }
 
     /// The sizes chunks are cut to in this store: minimum, average, maximum.
@@ -193,38 +211,63 @@ pub fn require(dir: &Path) -> Result<(), Error> {
     format_file::require(dir)
 }
 
-/// Puts the catalog aside, so that the next [`Store::open`] builds it anew from the volumes alone.
-pub fn forget_catalog(dir: &Path) -> Result<(), Error> {
-    let _lock = format_file::lock(dir)?;
-    set_catalog_aside(dir)
+/// Log and catalog brought to the same point. A catalog that turns out to be damaged on the way is made anew.
+fn recovered(dir: &Path, store: [u8; 16], clean: Option<Ending>) -> Result<(Shared, Writer, Counters), Error> {
+    match recover_once(dir, store, clean) {
+        Err(Error::Rows(error @ (RowsError::Damaged { .. } | RowsError::Unreadable { .. }))) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the catalog is rebuilt from the volumes");
+            set_catalog_aside(dir)?;
+            recover_once(dir, store, clean)
+        }
+        recovered => recovered,
+    }
 }
 
+fn recover_once(dir: &Path, store: [u8; 16], clean: Option<Ending>) -> Result<(Shared, Writer, Counters), Error> {
+    let log = Log::at(directory(dir, "volumes")?)?;
+    let (rows, mark) = open_catalog(dir, store)?;
+    let shared = Shared::new(log, Arc::new(rows));
+    let replay = Replay { log: &shared.log, rows: &shared.rows, store };
+    let (writer, counters) = replay.run(mark, clean)?;
+    Ok((shared, writer, counters))
+}
+
+/// Puts the catalog aside. One that was put aside before is the better one: what came after it was never finished.
 fn set_catalog_aside(dir: &Path) -> Result<(), Error> {
-    let (catalog, old) = (dir.join("catalog"), dir.join("catalog.old"));
-    if !catalog.exists() {
+    let (catalog, old) = (dir.join("catalog"), dir.join(OLD_CATALOG));
+    let set_aside = match (catalog.exists(), old.exists()) {
+        (false, _) => return Ok(()),
+        (true, true) => fs::remove_dir_all(&catalog),
+        (true, false) => fs::rename(&catalog, &old),
+    };
+    set_aside.and_then(|()| durable::sync_dir(dir)).map_err(|e| Error::io(&catalog, e))
+}
+
+fn restore_catalog(dir: &Path) -> Result<(), Error> {
+    let (catalog, old) = (dir.join("catalog"), dir.join(OLD_CATALOG));
+    if !old.exists() {
         return Ok(());
     }
-    if old.exists() {
-        fs::remove_dir_all(&old).map_err(|e| Error::io(&old, e))?;
+    if catalog.exists() {
+        fs::remove_dir_all(&catalog).map_err(|e| Error::io(&catalog, e))?;
     }
-    fs::rename(&catalog, &old).and_then(|()| durable::sync_dir(dir)).map_err(|e| Error::io(&catalog, e))
+    fs::rename(&old, &catalog).and_then(|()| durable::sync_dir(dir)).map_err(|e| Error::io(&catalog, e))
 }
 
-/// Opens the catalog with the mark it reaches to. One that is damaged, or that knows more than the log, is set aside:
+fn remove_old_catalog(dir: &Path) -> Result<(), Error> {
+    let old = dir.join(OLD_CATALOG);
+    if old.exists() { fs::remove_dir_all(&old).map_err(|e| Error::io(&old, e)) } else { Ok(()) }
+}
+
+/// Opens the catalog with the mark it reaches to. One that is damaged, or another store's, is set aside:
 /// it is derived, and the replay that follows builds it anew.
-fn open_catalog(dir: &Path, store: [u8; 16], log: &Log) -> Result<(Rows, Option<Mark>), Error> {
+fn open_catalog(dir: &Path, store: [u8; 16]) -> Result<(Rows, Option<Mark>), Error> {
     let at = directory(dir, "catalog")?;
     let opened = Rows::open(&at);
     let reason = match opened {
         Ok((rows, None)) => return Ok((rows, None)),
         Ok((rows, Some(mark))) => match Mark::parse(&mark) {
-            Ok(mark) if mark.store == store && log.numbers().last() >= Some(&mark.ending.volume) => {
-                return Ok((rows, Some(mark)));
-            }
-            Ok(mark) if mark.store == store => {
-                let reason = "the volume is not there, although the catalog knows it".to_owned();
-                return Err(Error::Damaged { volume: mark.ending.volume, reason });
-            }
+            Ok(mark) if mark.store == store => return Ok((rows, Some(mark))),
             _ => "it belongs to another store".to_owned(),
         },
         Err(error @ (RowsError::Sled(_) | RowsError::Io { .. })) => return Err(error.into()),

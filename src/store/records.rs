@@ -316,8 +316,9 @@ fn pack(kind: u8, record: &impl Serialize) -> Result<Vec<u8>, Error> {
 
 fn append(bytes: &mut Vec<u8>, it: &impl Serialize) -> Result<(), Error> {
     bincode::serde::encode_into_std_write(it, bytes, bincode::config::standard())
-        .map(drop)
-        .map_err(|e| Error::format("record", e))
+        .map_err(|e| Error::format("record", e))?;
+    // What could not be read again must not be written.
+    if bytes.len() > RECORD_BYTES_MAX { Err(Error::format("record", "it is too large")) } else { Ok(()) }
 }
 
 fn unpack<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, Error> {

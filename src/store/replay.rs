@@ -1,20 +1,18 @@
 //! From the log to the catalog: after a stop, after a crash, and from nothing.
 //!
-//! Promise: replay from any earlier point gives the same rows; a volume that a crash has seen is copied before sled
-//! touches it, read to its acknowledged end, and never appended to. A rebuild reads the footers and the open volume only.
-//! Never: damage below an acknowledged end is reported, not mended silently.
+//! Promise: replay from any earlier point gives the same rows, and a rebuild reads the footers and the open volume only;
+//! where a footer is damaged, the volume it lists is read instead. Never: damage is reported, not mended silently.
 
 use super::catalog::place_change;
 use super::error::Error;
 use super::frame::{Frame, FrameKind};
-use super::header::{Counters, Ending, Entry, Footer, VolumeHeader};
+use super::header::{Counters, Entry, Footer};
 use super::log::Log;
 use super::mark::Mark;
 use super::place::{Address, Place};
 use super::records::Record;
 use super::rows::{Change, Rows};
 use super::scan::{Scanned, Until, scan};
-use super::writer::Writer;
 
 /// Changes are applied in pieces, so that a large volume's do not pile up.
 const CHANGES_AT_ONCE: usize = 4096;
@@ -32,89 +30,50 @@ pub struct Replay<'a> {
 }
 
 /// The newest volume as it was found.
-struct Newest {
-    header: VolumeHeader,
-    scanned: Scanned,
-    entries: Vec<Entry>,
-    counters: Counters,
+pub(super) struct Newest {
+    pub scanned: Scanned,
+    pub entries: Vec<Entry>,
+    pub counters: Counters,
 }
 
 impl Replay<'_> {
-    /// Brings the catalog from `mark` to the end of the log and returns the writer that goes on from there.
-    /// `clean` is how the last stop in good order left the log, if that was the last thing that happened to it.
-    pub fn run(&self, mark: Option<Mark>, clean: Option<Ending>) -> Result<(Writer, Counters), Error> {
-        self.log.bury()?;
-        let mut counters = mark.map_or(Counters::default(), |mark| mark.counters);
-        let Some(number) = self.newest_begun(mark, clean)? else {
-            self.refuse_gap(mark)?;
-            let writer = Writer::begin(self.log, 1, self.store, counters, Ending::NOTHING, None)?;
-            return Ok((writer, counters));
-        };
-        self.replay_closed(number, mark)?;
-        let newest = self.replay_newest(number, mark)?;
-        counters = counters.at_least(newest.counters).at_least(newest.header.counters);
-        let ending = newest.scanned.ending;
-        report_gaps(&newest.scanned);
-        let undamaged = newest.scanned.gaps.is_empty();
-        if clean == Some(ending) && undamaged && self.log.own_footer(number)?.is_none() {
-            let volume = self.log.volume(number)?;
-            return Ok((Writer::resume(volume, newest.entries, ending, newest.scanned.payload_bytes), counters));
-        }
-        let writer = self.succeed(number, newest.entries, ending, counters)?;
-        if undamaged {
-            self.log.volume(number)?.settle_recovery()?;
-        }
-        Ok((writer, counters))
-    }
-
-    /// The newest volume that has a header. One without was being created when the machine stopped; nothing in it was
-    /// acknowledged, unless the mark knows better.
-    fn newest_begun(&self, mark: Option<Mark>, clean: Option<Ending>) -> Result<Option<u32>, Error> {
-        loop {
-            let Some(number) = self.log.numbers().last().copied() else { return Ok(None) };
-            let volume = self.log.volume(number)?;
-            if clean.is_none_or(|clean| clean.volume != number) && volume.has_database() {
-                volume.copy_before_recovery()?;
-            }
-            match self.log.header(number) {
-                Ok(header) if header.store == self.store => return Ok(Some(number)),
-                Ok(_) => return Err(damaged(number, "it belongs to another store")),
-                Err(_) if mark.is_none_or(|mark| mark.ending.volume < number) => self.log.discard(number)?,
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// A catalog that knows of volumes which are not there means that they are lost, not that the store is new.
-    fn refuse_gap(&self, mark: Option<Mark>) -> Result<(), Error> {
-        match mark.filter(|mark| mark.ending.volume > 0) {
-            Some(mark) => Err(damaged(mark.ending.volume, "the volume is not there, nor any other")),
-            None => Ok(()),
-        }
-    }
-
     /// Replays the volumes behind the mark that are no longer written, from their footers.
-    fn replay_closed(&self, newest: u32, mark: Option<Mark>) -> Result<(), Error> {
-        for number in self.log.numbers() {
-            let from = from_in(number, mark);
-            if number == newest || from.is_none() {
-                continue;
+    pub(super) fn replay_closed(&self, newest: u32, mark: Option<Mark>) -> Result<Counters, Error> {
+        let mut counters = Counters::default();
+        for number in 1..newest {
+            let Some(from) = from_in(number, mark) else { continue };
+            if !self.log.numbers().contains(&number) {
+                return Err(damaged(number, "the volume is not there"));
             }
-            let footer = match self.log.footer(number)? {
-                Some(footer) => footer,
-                None => self.footer_by_scan(number)?,
+            let footer = match self.log.footer(number) {
+                Ok(Some(footer)) => footer,
+                Ok(None) => self.footer_by_scan(number)?,
+                Err(error) if error.is_damage() => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(
+                        volume = number,
+                        error,
+                        "its footer is damaged, so all of it is read; run `rbackup check`"
+                    );
+                    self.footer_by_scan(number)?
+                }
+                Err(error) => return Err(error),
             };
-            self.replay_footer(number, from.unwrap_or(Address::START), &footer)?;
+            counters = counters.at_least(self.replay_footer(number, from, &footer)?);
             self.relieve(number)?;
         }
-        Ok(())
+        Ok(counters)
     }
 
     /// A volume that was given up and whose successor could not list it either: all of it is read, to the end that counts.
     fn footer_by_scan(&self, number: u32) -> Result<Footer, Error> {
-        let limit = self.log.header(number + 1)?.before;
+        // Without a readable successor the end is where whole frames end.
+        let until = match self.log.header(number + 1) {
+            Ok(header) => Until::Exactly(header.before.end),
+            Err(_) => Until::AtLeast(Address::START),
+        };
         let mut footer = Footer::default();
-        let scanned = scan(self.log, number, Until::Exactly(limit.end), |at, frame| {
+        let scanned = scan(self.log, number, until, |at, frame| {
             footer.entries.push(Entry::of(&frame.header, at));
             if frame.header.kind == FrameKind::Record {
                 footer.records.extend_from_slice(&frame.encode());
@@ -125,8 +84,8 @@ impl Replay<'_> {
         Ok(footer)
     }
 
-    fn replay_footer(&self, volume: u32, from: Address, footer: &Footer) -> Result<(), Error> {
-        let mut changes = Vec::new();
+    fn replay_footer(&self, volume: u32, from: Address, footer: &Footer) -> Result<Counters, Error> {
+        let (mut changes, mut counters) = (Vec::new(), Counters::default());
         let mut records = &footer.records[..];
         for entry in &footer.entries {
             let wanted = entry.address >= from;
@@ -135,23 +94,24 @@ impl Replay<'_> {
                     Frame::parse(records).ok_or_else(|| Error::format("footer", "a repeated record differs"))?;
                 records = records.get(frame.header.frame_bytes()..).unwrap_or_default();
                 if wanted {
-                    changes.extend(Record::parse(&frame.stored)?.changes(frame.header.seq)?);
+                    let (record, seq) = (Record::parse(&frame.stored)?, frame.header.seq);
+                    counters = counters.at_least(record.counters(seq));
+                    changes.extend(record.changes(seq)?);
                 }
             } else if wanted && entry.kind.has_id() {
                 changes.push(place_change(&entry.id, Place { volume, address: entry.address }, entry.seq));
             }
             self.apply(&mut changes, CHANGES_AT_ONCE)?;
         }
-        self.apply(&mut changes, 1)
+        self.apply(&mut changes, 1)?;
+        Ok(counters)
     }
 
-    fn replay_newest(&self, volume: u32, mark: Option<Mark>) -> Result<Newest, Error> {
+    pub(super) fn replay_newest(&self, volume: u32, until: Until, mark: Option<Mark>) -> Result<Newest, Error> {
         let from = from_in(volume, mark).unwrap_or(Address(u32::MAX));
-        let header = self.log.header(volume)?;
-        let (mut entries, mut changes, mut counters) = (Vec::new(), Vec::new(), header.counters);
-        let reached = mark.map(|mark| mark.ending).filter(|ending| ending.volume == volume);
-        let at_least = Until::AtLeast(reached.map_or(Address::START, |ending| ending.end));
-        let scanned = scan(self.log, volume, at_least, |address, frame| {
+        let begun = self.log.header(volume).map_or(Counters::default(), |header| header.counters);
+        let (mut entries, mut changes, mut counters) = (Vec::new(), Vec::new(), begun);
+        let scanned = scan(self.log, volume, until, |address, frame| {
             let head = frame.header;
             if !matches!(head.kind, FrameKind::End) {
                 entries.push(Entry::of(&head, address));
@@ -168,7 +128,7 @@ impl Replay<'_> {
             self.apply(&mut changes, CHANGES_AT_ONCE)
         })?;
         self.apply(&mut changes, 1)?;
-        Ok(Newest { header, scanned, entries, counters })
+        Ok(Newest { scanned, entries, counters })
     }
 
     fn apply(&self, changes: &mut Vec<Change>, at_least: usize) -> Result<(), Error> {
@@ -184,22 +144,12 @@ impl Replay<'_> {
             return Ok(());
         }
         let next = self.log.numbers().into_iter().find(|n| *n > number);
-        let Some(header) = next.map(|next| self.log.header(next)).transpose()? else { return Ok(()) };
+        let Some(Ok(header)) = next.map(|next| self.log.header(next)) else { return Ok(()) };
         let mark = Mark { store: self.store, ending: header.before, counters: header.counters };
         if self.rows.freeze(mark.encode()?) {
             self.rows.write_frozen()?;
         }
         Ok(())
-    }
-
-    /// Ends the newest volume for good and begins the next, which lists it if it cannot itself.
-    fn succeed(&self, number: u32, entries: Vec<Entry>, ending: Ending, counters: Counters) -> Result<Writer, Error> {
-        let volume = self.log.volume(number)?;
-        let own = self.log.own_footer(number)?;
-        let listed = if own.is_some() { None } else { Some(super::writer::footer(self.log, number, entries)?) };
-        volume.settle()?;
-        volume.sync()?;
-        Writer::begin(self.log, number + 1, self.store, counters, ending, listed.as_ref())
     }
 }
 
@@ -214,13 +164,13 @@ fn from_in(volume: u32, mark: Option<Mark>) -> Option<Address> {
 }
 
 /// Damage does not stop a start: everything else is still there. It is said loudly, and `check` names what it touched.
-fn report_gaps(scanned: &Scanned) {
+pub(super) fn report_gaps(scanned: &Scanned) {
     for (from, until) in &scanned.gaps {
         let (volume, from, until) = (scanned.ending.volume, from.0, until.0);
         tracing::error!(volume, from, until, "acknowledged frames are damaged; run `rbackup check`");
     }
 }
 
-fn damaged(volume: u32, reason: &str) -> Error {
+pub(super) fn damaged(volume: u32, reason: &str) -> Error {
     Error::Damaged { volume, reason: reason.to_owned() }
 }

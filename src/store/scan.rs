@@ -50,7 +50,8 @@ pub fn scan(
                 visit(at, frame)?;
                 end_of_frames = cursor.at();
             }
-            Ok(_) | Err(Error::BadFrame { .. } | Error::Sled { .. } | Error::Damaged { .. }) => {
+            Err(error) if !error.is_damage() => return Err(error),
+            Ok(_) | Err(_) => {
                 if at >= blocks.acknowledged {
                     break;
                 }
@@ -58,7 +59,6 @@ pub fn scan(
                 gaps.push((at, next));
                 cursor = Cursor::new(&volume, next);
             }
-            Err(error) => return Err(error),
         }
         if volume.is_due() {
             volume.close();
@@ -101,7 +101,7 @@ impl Blocks {
         for number in 0..count {
             let found = match volume.get(number) {
                 Ok(found) => found,
-                Err(Error::Sled { .. } | Error::Damaged { .. }) => None,
+                Err(error) if error.is_damage() => None,
                 Err(error) => return Err(error),
             };
             let parsed = found.as_deref().and_then(block::parse);

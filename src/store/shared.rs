@@ -65,9 +65,15 @@ impl Shared {
         self.pending.read().unwrap_or_else(PoisonError::into_inner).contains(id)
     }
 
-    /// True for the first who asks; that one sends the frame.
-    pub fn claim(&self, id: &ChunkId) -> bool {
-        self.pending.write().unwrap_or_else(PoisonError::into_inner).insert(*id)
+    /// Runs `send` for the first who comes with this id, while nobody else can see it as pending.
+    pub fn claim(&self, id: ChunkId, send: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+        let mut pending = self.pending.write().unwrap_or_else(PoisonError::into_inner);
+        if pending.contains(&id) {
+            return Ok(());
+        }
+        send()?;
+        pending.insert(id);
+        Ok(())
     }
 
     /// The catalog knows these now.
@@ -86,10 +92,11 @@ impl Shared {
         }
     }
 
-    /// Notes that everything unacknowledged is gone.
+    /// Notes that everything unacknowledged is gone. Forgotten first and counted then: a draft that begins in between
+    /// is refused for nothing, while the other way round it could build on what is lost.
     pub fn lose(&self, error: &Error) {
         self.last_loss_was_space.store(matches!(error, Error::NoSpace), Ordering::Release);
-        self.losses.fetch_add(1, Ordering::Release);
         self.pending.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.losses.fetch_add(1, Ordering::Release);
     }
 }

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 use super::durable;
 use super::error::Error;
+use super::place::Address;
+use super::raw;
 
 /// A leaf is rewritten when its tenth fragment arrives; a tree that ends at nine never is.
 const BLOCKS_PER_TREE: u32 = 9;
@@ -50,7 +52,7 @@ impl Volume {
         let volume = Self::at(volumes, number);
         let dir = &volume.dir;
         fs::DirBuilder::new().mode(0o700).create(dir).map_err(|e| Error::io(dir, e))?;
-        volume.with(|_| Ok(()))?;
+        *volume.db.write().unwrap_or_else(PoisonError::into_inner) = Some(volume.open()?);
         for file in ["conf", DB_FILE] {
             let path = dir.join(file);
             durable::sync_file(&path).map_err(|e| Error::io(&path, e))?;
@@ -89,8 +91,12 @@ impl Volume {
             let mut trees: Vec<u32> = db.tree_names().iter().filter_map(|name| number_of(name)).collect();
             trees.sort_unstable();
             for tree in trees.into_iter().rev() {
-                if let Some((key, _)) = db.open_tree(tree.to_be_bytes())?.last()? {
-                    return Ok(number_of(&key));
+                match db.open_tree(tree.to_be_bytes())?.last() {
+                    Ok(Some((key, _))) => return Ok(number_of(&key)),
+                    Ok(None) => {}
+                    // Its blocks are damaged; that they are there is known all the same.
+                    Err(sled::Error::Corruption { .. }) => return Ok(Some((tree + 1) * BLOCKS_PER_TREE - 1)),
+                    Err(error) => return Err(error),
                 }
             }
             Ok(None)
@@ -151,6 +157,13 @@ impl Volume {
         copied.map_err(|e| Error::io(&copy, e))
     }
 
+    /// The furthest end that any block calls acknowledged, read without sled from the copy made before recovery, or from `db`.
+    pub fn raw_acknowledged(&self) -> Result<Address, Error> {
+        let copy = self.dir.join(COPY_FILE);
+        let path = if copy.exists() { copy } else { self.dir.join(DB_FILE) };
+        raw::acknowledged(&path, self.number).map_err(|e| Error::io(&path, e))
+    }
+
     /// Makes what was found after a crash durable: after a kill it may still be in the page cache only.
     pub fn sync(&self) -> Result<(), Error> {
         let db = self.dir.join(DB_FILE);
@@ -182,6 +195,10 @@ impl Volume {
             drop(slot);
             let mut slot = self.db.write().unwrap_or_else(PoisonError::into_inner);
             if slot.is_none() {
+                // sled would make a new one, and the volume would look empty.
+                if !self.has_database() {
+                    return Err(self.damaged("its database is not there"));
+                }
                 *slot = Some(self.open()?);
             }
         }
@@ -209,6 +226,13 @@ impl Volume {
 
     fn damaged(&self, reason: &str) -> Error {
         Error::Damaged { volume: self.number, reason: reason.to_owned() }
+    }
+}
+
+impl Drop for Volume {
+    /// Not left to sled's own destructor, which may panic.
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

@@ -22,13 +22,15 @@ pub struct VolumeLimits {
     pub payload_bytes: u64,
     /// Many small commits make many short blocks; each costs a key, and addresses end at 16 384.
     pub blocks: u32,
-    /// Frames: bounds the footer and the memory for its lines.
+    /// Frames: bounds the memory for the footer's lines.
     pub frames: usize,
+    /// Bytes of records: the footer repeats them, and must stay one frame.
+    pub record_bytes: u64,
 }
 
 impl Default for VolumeLimits {
     fn default() -> Self {
-        Self { payload_bytes: 256 << 20, blocks: 15_000, frames: 150_000 }
+        Self { payload_bytes: 256 << 20, blocks: 15_000, frames: 150_000, record_bytes: 24 << 20 }
     }
 }
 
@@ -47,6 +49,7 @@ pub struct Writer {
     seq: u64,
     running: [u8; 32],
     payload_bytes: u64,
+    record_bytes: u64,
     unflushed_bytes: u64,
     acknowledged: Ending,
     acknowledged_entries: usize,
@@ -83,6 +86,8 @@ impl Writer {
         writer.payload_bytes = payload_bytes;
         writer.acknowledged = ending;
         writer.acknowledged_entries = entries.len();
+        let records = entries.iter().filter(|entry| entry.kind == FrameKind::Record);
+        writer.record_bytes = records.map(|entry| (frame::OVERHEAD_BYTES + entry.stored_len as usize) as u64).sum();
         writer.entries = entries;
         writer
     }
@@ -100,6 +105,7 @@ impl Writer {
             seq: 0,
             running: [0; 32],
             payload_bytes: 0,
+            record_bytes: 0,
             unflushed_bytes: 0,
             acknowledged,
             acknowledged_entries: 0,
@@ -121,6 +127,7 @@ impl Writer {
         self.payload_bytes >= limits.payload_bytes
             || self.next_block >= limits.blocks
             || self.entries.len() >= limits.frames
+            || self.record_bytes >= limits.record_bytes
     }
 
     /// How the volume would end if nothing more were acknowledged.
@@ -143,6 +150,9 @@ impl Writer {
         self.put(&head)?;
         self.put(stored)?;
         self.put(&frame::hash(&head, stored))?;
+        if header.kind == FrameKind::Record {
+            self.record_bytes += header.frame_bytes() as u64;
+        }
         self.entries.push(Entry::of(header, address));
         Ok(Place { volume: self.volume(), address })
     }
@@ -240,6 +250,11 @@ pub fn footer(log: &Log, volume: u32, entries: Vec<Entry>) -> Result<Footer, Err
     for entry in entries.iter().filter(|entry| entry.kind == FrameKind::Record) {
         let frame: Frame = log.read(Place { volume, address: entry.address })?;
         records.extend_from_slice(&frame.encode());
+        // Everything is flushed when a footer is made, so the writer's own volume may be closed too.
+        let read = log.volume(volume)?;
+        if read.is_due() {
+            read.close();
+        }
     }
     Ok(Footer { entries, records })
 }

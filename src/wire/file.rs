@@ -1,4 +1,4 @@
-//! Files and versions as JSON (DESIGN 4.1). Promises: a name that is not UTF-8 comes a second time, exactly, in base64.
+//! Files and versions as JSON. Promises: a name that is not UTF-8 comes a second time, exactly, in base64.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

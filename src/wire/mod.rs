@@ -1,4 +1,4 @@
-//! JSON as the outside sees it (DESIGN 4.1). Promises: names and types of fields never change, fields are only added.
+//! JSON as the outside sees it. Promises: names and types of fields never change, fields are only added.
 //! Never: decides anything, touches a socket, or holds a secret longer than its caller.
 
 pub mod account;

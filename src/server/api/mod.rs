@@ -1,4 +1,4 @@
-//! The routes of the contract (DESIGN 4.1). Every handler has three moves: parse, apply, reply.
+//! The routes of the contract. Every handler has three moves: parse, apply, reply.
 //! Never: a loop, or a look into storage.
 
 pub mod status;

@@ -39,9 +39,19 @@ enum Form {
 impl Form {
     fn of(request: &Request) -> Result<Self, Error> {
         let content_type = request.header(header::CONTENT_TYPE).unwrap_or_default();
+        if request.headers.contains_key(header::CONTENT_RANGE) {
+            return Err(Error::PartialUpload);
+        }
+        let encoding = request.header(header::CONTENT_ENCODING).unwrap_or("identity");
+        if encoding != "identity" {
+            return Err(Error::UnsupportedBody);
+        }
         match multipart::boundary_of(content_type) {
             Ok(Some(boundary)) => Ok(Self::Multipart(Box::new(Splitter::new(&boundary)?))),
             Ok(None) => Ok(Self::Multipart(Box::new(Splitter::sniffing()))),
+            Err(MultipartError::NotMultipart) if content_type.to_ascii_lowercase().starts_with("multipart/") => {
+                Err(Error::UnsupportedBody)
+            }
             Err(MultipartError::NotMultipart) => Ok(Self::Raw { declared: declared_in_header(request)? }),
             Err(error) => Err(error.into()),
         }

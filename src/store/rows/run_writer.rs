@@ -12,7 +12,7 @@ use super::page::{self, Builder, Entry, Index};
 use super::run::{Budget, FOOTER_KEY, FOOTER_TREE, Footer, PAGES_PER_TREE, Run, Span, read_footer};
 use super::sled_dir::{self, io_error};
 
-/// A page is closed before it would grow over this. Measured at 8, 16 and 32 KiB, see RESULTS.md.
+/// A page is closed before it would grow over this. Measured at 8, 16 and 32 KiB, see ARCHITECTURE.md.
 const PAGE_BYTES: usize = 16 * 1024;
 /// With nine of them in a tree and this much in one, a page stays inline in sled.
 const PAGE_BYTES_MAX: usize = 240 * 1024;

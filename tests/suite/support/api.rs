@@ -1,4 +1,4 @@
-//! One method per endpoint, through curl, as the contract in `DESIGN.md` 4.1 writes it.
+//! One method per endpoint, through curl, as the contract writes it.
 //!
 //! Nothing here judges an answer, except the shortcuts at the end (`member`, `put`), which the tests of other
 //! capabilities stand on. Passwords, session ids and recovery codes are registered as secrets on their way through.
