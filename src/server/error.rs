@@ -169,7 +169,7 @@ impl Error {
             Self::UnsupportedBody => told(
                 S::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_body",
-                "Send the file as it is, or as multipart/form-data.",
+                "Send the file as it is, or in a multipart form.",
             ),
             Self::MissingFile => told(S::BAD_REQUEST, "missing_file", "The part file is missing."),
             Self::MissingHash => told(S::BAD_REQUEST, "missing_hash", "The part file-hash is missing."),

@@ -167,7 +167,10 @@ fn heads_that_are_none_get_a_bare_4xx_or_a_closed_connection() {
     let bomb = format!("GET /status HTTP/1.1\r\n{}\r\n", "X-Bomb: a\r\n".repeat(2000));
     let long = format!("GET /status HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "a".repeat(1 << 20));
     let line = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(200_000));
-    let heads: [&[u8]; 9] = [
+    let heads: [&[u8]; 12] = [
+        b"CONNECT evil:80 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /list/files HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\nOrigin: http://evil\r\n\r\n",
         bomb.as_bytes(),
         long.as_bytes(),
         line.as_bytes(),
