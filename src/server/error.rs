@@ -166,11 +166,9 @@ impl Error {
             Self::PartialUpload => {
                 told(S::BAD_REQUEST, "partial_upload", "An upload must be the whole file: Content-Range is refused.")
             }
-            Self::UnsupportedBody => told(
-                S::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_body",
-                "Send the file as it is, or in a multipart form.",
-            ),
+            Self::UnsupportedBody => {
+                told(S::UNSUPPORTED_MEDIA_TYPE, "unsupported_body", "Send the file as it is, or in a multipart form.")
+            }
             Self::MissingFile => told(S::BAD_REQUEST, "missing_file", "The part file is missing."),
             Self::MissingHash => told(S::BAD_REQUEST, "missing_hash", "The part file-hash is missing."),
             Self::InvalidHash => told(S::BAD_REQUEST, "invalid_hash", "The hash is not 64 hexadecimal digits."),
