@@ -302,6 +302,25 @@ fn a_newest_volume_that_cannot_be_opened_stops_the_start_and_loses_nothing() {
 }
 
 #[test]
+fn a_volume_of_another_store_is_refused() {
+    let (mut ours, mut other) = (World::new(), World::new());
+    for path in 0..6 {
+        ours.upload(path, 1, 500);
+        other.upload(path, u16::from(path), 90_000);
+    }
+    for world in [&mut ours, &mut other] {
+        world.services().close().expect("closed");
+        world.services = None;
+    }
+    let next = std::fs::read_dir(ours.data().join("volumes")).expect("volumes").count() + 1;
+    let foreign = other.data().join(format!("volumes/{next:08}"));
+    assert!(foreign.is_dir(), "the other store has more volumes");
+    std::fs::rename(foreign, ours.data().join(format!("volumes/{next:08}"))).expect("moved");
+    let error = Store::open(&ours.data(), OPTIONS).err().expect("refused");
+    assert!(error.to_string().contains("another store"), "{error}");
+}
+
+#[test]
 fn a_rebuild_that_fails_leaves_the_catalog_as_it_was() {
     let mut world = World::new();
     for path in 0..12 {

@@ -20,7 +20,8 @@ enough() {
 }
 for part in $(du -s /usr/lib/*/ /usr/share/*/ | sort -rn | awk '$1 < 700000 { print $2 }'); do
   enough && break
-  cp -a --parents "$part" "$tree/"
+  mkdir -p "$tree$(dirname "$part")"
+  cp -a "${part%/}" "$tree$(dirname "$part")/"
 done
 # A small system offers less: random files make up for what is missing.
 mkdir "$tree/made"
