@@ -15,13 +15,18 @@ say() { printf '%4d s  %s\n' $SECONDS "$*"; }
 
 tree=$home/tree
 mkdir -p "$tree" "$home/work"
-enough() {
-  [ "$(find "$tree" -type f | wc -l)" -ge 20000 ] && [ "$(du -sb "$tree" | cut -f1)" -ge 1050000000 ]
+take() {
+  mkdir -p "$tree$(dirname "$1")"
+  cp -a "${1%/}" "$tree$(dirname "$1")/"
 }
-for part in $(du -s /usr/lib/*/ /usr/share/*/ | sort -rn | awk '$1 < 700000 { print $2 }'); do
-  enough && break
-  mkdir -p "$tree$(dirname "$part")"
-  cp -a "${part%/}" "$tree$(dirname "$part")/"
+largest() { du -s "$1"/*/ | sort -rn | awk '$1 < 700000 { print $2 }'; }
+for part in $(largest /usr/lib); do
+  [ "$(du -sb "$tree" | cut -f1)" -ge 1000000000 ] && break
+  take "$part"
+done
+for part in $(largest /usr/share); do
+  [ "$(find "$tree" -type f | wc -l)" -ge 20500 ] && break
+  take "$part"
 done
 # A small system offers less: random files make up for what is missing.
 mkdir "$tree/made"
@@ -66,7 +71,7 @@ sleep 1.1
 before=$(date -u +%Y-%m-%dT%H:%M:%S)
 sleep 1.1
 
-changed=$(find "$tree/usr" -type f -size -100k | awk 'NR <= 50')
+changed=$(find "$tree/usr/lib" -type f -size -100k | awk 'NR <= 50')
 printf '%s\n' "$changed" | while IFS= read -r file; do echo changed >>"$file"; done
 "$scripts/backup-folder.sh" "$tree" >"$home/work/second" 2>&1 || { tail -n 5 "$home/work/second"; fail "the second backup failed"; }
 say "sent what changed: $(tail -n 1 "$home/work/second")"
