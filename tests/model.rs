@@ -235,14 +235,21 @@ fn any_sequence_of_changes_restarts_and_crashes_leaves_what_the_map_says() {
         .expect("no sequence fails");
 }
 
-#[test]
-fn the_comparison_sees_a_volume_that_was_lost() {
+/// A store that was stopped in good order and has more than two volumes.
+fn stopped_with_several_volumes() -> World {
     let mut world = World::new();
     for path in 0..12 {
         world.upload(path, u16::from(path), 100_000);
     }
     world.services().close().expect("closed");
     world.services = None;
+    assert!(world.data().join("volumes/00000003").is_dir(), "the test needs several volumes");
+    world
+}
+
+#[test]
+fn the_comparison_sees_a_volume_that_was_lost() {
+    let mut world = stopped_with_several_volumes();
     let lost = world.data().join("volumes/00000002");
     assert!(lost.is_dir(), "the test needs several volumes");
     std::fs::rename(&lost, world.home.path().join("elsewhere")).expect("moved");
@@ -322,12 +329,7 @@ fn a_volume_of_another_store_is_refused() {
 
 #[test]
 fn a_rebuild_that_fails_leaves_the_catalog_as_it_was() {
-    let mut world = World::new();
-    for path in 0..12 {
-        world.upload(path, u16::from(path), 100_000);
-    }
-    world.services().close().expect("closed");
-    world.services = None;
+    let mut world = stopped_with_several_volumes();
     let (lost, elsewhere) = (world.data().join("volumes/00000002"), world.home.path().join("elsewhere"));
     std::fs::rename(&lost, &elsewhere).expect("moved");
     for _ in 0..2 {

@@ -14,7 +14,7 @@ fail() { echo "tree: $*"; tail -n 5 "$home/err"; exit 1; }
 say() { printf '%4d s  %s\n' $SECONDS "$*"; }
 
 tree=$home/tree
-mkdir -p "$tree" "$home/work"
+mkdir -p "$tree" "$home/kept"
 take() {
   mkdir -p "$tree$(dirname "$1")"
   cp -a "${1%/}" "$tree$(dirname "$1")/"
@@ -50,7 +50,7 @@ start() {
   export RBACKUP_URL
 }
 sign_in() {
-  export RBACKUP_SESSION_FILE=$home/work/$1
+  export RBACKUP_SESSION_FILE=$home/kept/$1
   RBACKUP_PASSWORD=long-enough "$scripts/login.sh" ann "$1" >/dev/null
 }
 stored() { du -sb "$home/data/$1" | cut -f1; }
@@ -61,28 +61,28 @@ sums() { (cd "$1" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256
 start
 RBACKUP_PASSWORD=long-enough "$scripts/register.sh" ann >/dev/null
 sign_in laptop
-"$scripts/backup-folder.sh" "$tree" >"$home/work/first" 2>&1 || { tail -n 5 "$home/work/first"; fail "the first backup failed"; }
-say "sent: $(tail -n 1 "$home/work/first")"
+"$scripts/backup-folder.sh" "$tree" >"$home/kept/first" 2>&1 || { tail -n 5 "$home/kept/first"; fail "the first backup failed"; }
+say "sent: $(tail -n 1 "$home/kept/first")"
 say "volumes $(($(stored volumes) / 1000000)) MB, catalog $(($(stored catalog) / 1000)) kB"
 first=$(listed)
 [ "$first" -ge "$files" ] || fail "$first versions of $files files"
-sums "$tree" >"$home/work/sums-before"
+sums "$tree" >"$home/kept/sums-before"
 sleep 1.1
 before=$(date -u +%Y-%m-%dT%H:%M:%S)
 sleep 1.1
 
 changed=$(find "$tree/usr/lib" -type f -size -100k | awk 'NR <= 50')
 printf '%s\n' "$changed" | while IFS= read -r file; do echo changed >>"$file"; done
-"$scripts/backup-folder.sh" "$tree" >"$home/work/second" 2>&1 || { tail -n 5 "$home/work/second"; fail "the second backup failed"; }
-say "sent what changed: $(tail -n 1 "$home/work/second")"
+"$scripts/backup-folder.sh" "$tree" >"$home/kept/second" 2>&1 || { tail -n 5 "$home/kept/second"; fail "the second backup failed"; }
+say "sent what changed: $(tail -n 1 "$home/kept/second")"
 second=$(listed)
 [ $((second - first)) -ge 50 ] && [ $((second - first)) -lt 1000 ] || fail "$((second - first)) versions were added for 50 changes"
 
 had=$(stored volumes)
 sign_in desktop
-"$scripts/backup-folder.sh" "$tree" >"$home/work/third" 2>&1 || { tail -n 5 "$home/work/third"; fail "the second device's backup failed"; }
+"$scripts/backup-folder.sh" "$tree" >"$home/kept/third" 2>&1 || { tail -n 5 "$home/kept/third"; fail "the second device's backup failed"; }
 grown=$(($(stored volumes) - had))
-say "the same from a second device: $(tail -n 1 "$home/work/third")"
+say "the same from a second device: $(tail -n 1 "$home/kept/third")"
 say "volumes grew by $grown bytes, $((grown / files)) a version"
 [ $((grown / files)) -le 1500 ] || fail "known data cost $((grown / files)) bytes a version"
 
@@ -92,17 +92,17 @@ start
 [ "$(listed)" = "$total" ] || fail "versions are missing after kill -9"
 say "kill -9 and start again: all $total versions are listed"
 
-export RBACKUP_SESSION_FILE=$home/work/laptop
-"$scripts/restore-folder.sh" --as-of "$before" "$home/restored" >"$home/work/restore" 2>&1 || { tail -n 5 "$home/work/restore"; fail "restoring failed"; }
-sums "$home/restored$tree" >"$home/work/sums-restored"
-cmp "$home/work/sums-before" "$home/work/sums-restored" || fail "the old state came back different"
+export RBACKUP_SESSION_FILE=$home/kept/laptop
+"$scripts/restore-folder.sh" --as-of "$before" "$home/restored" >"$home/kept/restore" 2>&1 || { tail -n 5 "$home/kept/restore"; fail "restoring failed"; }
+sums "$home/restored$tree" >"$home/kept/sums-restored"
+cmp "$home/kept/sums-before" "$home/kept/sums-restored" || fail "the old state came back different"
 rm -rf "$home/restored"
 say "restored as of $before: $files files are the same"
 sign_in desktop
-"$scripts/restore-folder.sh" "$home/restored" >"$home/work/restore" 2>&1 || { tail -n 5 "$home/work/restore"; fail "restoring failed"; }
-sums "$home/restored$tree" >"$home/work/sums-restored"
-sums "$tree" >"$home/work/sums-now"
-cmp "$home/work/sums-now" "$home/work/sums-restored" || fail "the new state came back different"
+"$scripts/restore-folder.sh" "$home/restored" >"$home/kept/restore" 2>&1 || { tail -n 5 "$home/kept/restore"; fail "restoring failed"; }
+sums "$home/restored$tree" >"$home/kept/sums-restored"
+sums "$tree" >"$home/kept/sums-now"
+cmp "$home/kept/sums-now" "$home/kept/sums-restored" || fail "the new state came back different"
 say "restored the newest: the same"
 
 "$scripts/remove.sh" version "$("$scripts/list.sh" | awk 'NR == 1 { print $1 }')" >/dev/null
