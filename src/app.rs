@@ -74,6 +74,7 @@ impl Error {
                 store::Error::InUse { .. } | store::Error::Foreign { .. } => Cause::Directory,
                 store::Error::NoStore { .. } => Cause::NotFound,
                 store::Error::NoSpace => Cause::NoSpace,
+                store::Error::Rows(error) if error.is_damage() => Cause::Damage,
                 error if error.is_damage() => Cause::Damage,
                 _ => Cause::Other,
             },

@@ -18,6 +18,7 @@ use sha2::Digest;
 const OPTIONS: Options = Options {
     volume: VolumeLimits { payload_bytes: 300_000, blocks: 40, frames: 60, record_bytes: 8_000 },
     chunk_bytes: [1024, 4096, 16384],
+    ..Options::DEFAULT
 };
 
 #[derive(Debug, Clone)]

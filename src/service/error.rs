@@ -77,7 +77,11 @@ impl From<store::Error> for Error {
             store::Error::NoSpace => Self::NoSpace,
             store::Error::SessionEnded => Self::NoSession,
             store::Error::Exists => Self::AccountExists,
-            store::Error::Refused(_) | store::Error::Closed => Self::Unavailable,
+            store::Error::Refused(_) | store::Error::Closed | store::Error::Gone | store::Error::Stuck => {
+                Self::Unavailable
+            }
+            // It is being rebuilt.
+            store::Error::Rows(error) if error.is_damage() => Self::Unavailable,
             other => Self::Internal(Box::new(other)),
         }
     }

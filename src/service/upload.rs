@@ -52,8 +52,9 @@ pub struct Intake {
 }
 
 impl Services {
-    /// Begins an upload on behalf of a session's device.
+    /// Begins an upload on behalf of a session's device, if there is room for new data.
     pub fn upload(&self, session: &Session, request: UploadRequest) -> Result<Intake, Error> {
+        self.inner.store.admit_data()?;
         let [min, average, max] = self.inner.store.chunk_bytes().map(|bytes| bytes as usize);
         Ok(Intake {
             inner: Arc::clone(&self.inner),

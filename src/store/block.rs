@@ -1,8 +1,10 @@
 //! One value of a volume: a header of 40 bytes, then payload. See `FORMAT.md`.
 //!
-//! The header makes a block recognisable in a raw scan of a database that sled refuses. Never does IO.
+//! The header makes a block recognisable in a raw scan of a database that sled refuses, and its keyed checksum keeps bytes that
+//! somebody sent from passing for one. Never does IO.
 
 use super::place::Address;
+use super::shape::BlockKey;
 
 /// Below sled's limit for a value kept inside its segment: a quarter of 1 MiB less its own headers.
 pub const BLOCK_BYTES_MAX: usize = 255 * 1024;
@@ -32,7 +34,7 @@ pub struct BlockHeader {
 }
 
 /// Fills in the header of `block`, whose first [`HEADER_BYTES`] bytes are room for it, and returns its checksum.
-pub fn finish(header: &BlockHeader, block: &mut [u8]) -> u64 {
+pub fn finish(key: &BlockKey, header: &BlockHeader, block: &mut [u8]) -> u64 {
     let length = (block.len() - HEADER_BYTES) as u32;
     block[0..4].copy_from_slice(&MAGIC);
     block[4..8].copy_from_slice(&header.volume.to_le_bytes());
@@ -41,18 +43,18 @@ pub fn finish(header: &BlockHeader, block: &mut [u8]) -> u64 {
     block[16..24].copy_from_slice(&header.seq.to_le_bytes());
     block[24..28].copy_from_slice(&header.first_frame.unwrap_or(NO_FRAME).to_le_bytes());
     block[28..32].copy_from_slice(&header.acknowledged.0.to_le_bytes());
-    let sum = checksum(block);
+    let sum = checksum(key, block);
     block[CHECKED_BYTES..HEADER_BYTES].copy_from_slice(&sum.to_le_bytes());
     sum
 }
 
 /// Reads and verifies a block; `None` when it is not whole.
-pub fn parse(block: &[u8]) -> Option<(BlockHeader, u64)> {
+pub fn parse(key: &BlockKey, block: &[u8]) -> Option<(BlockHeader, u64)> {
     if block.len() < HEADER_BYTES || block.len() > BLOCK_BYTES_MAX || block[0..4] != MAGIC {
         return None;
     }
     let sum = u64_at(block, CHECKED_BYTES);
-    if u32_at(block, 12) as usize != block.len() - HEADER_BYTES || sum != checksum(block) {
+    if u32_at(block, 12) as usize != block.len() - HEADER_BYTES || sum != checksum(key, block) {
         return None;
     }
     let first_frame = u32_at(block, 24);
@@ -66,15 +68,15 @@ pub fn parse(block: &[u8]) -> Option<(BlockHeader, u64)> {
     Some((header, sum))
 }
 
-/// Reads and verifies the block that `bytes` begin with, whatever follows it.
-pub fn parse_first(bytes: &[u8]) -> Option<BlockHeader> {
+/// Reads and verifies the block that `bytes` begin with, whatever follows it; returns its length too.
+pub fn parse_first(key: &BlockKey, bytes: &[u8]) -> Option<(BlockHeader, usize)> {
     let length = HEADER_BYTES + u32_at(bytes.get(..HEADER_BYTES)?, 12) as usize;
-    parse(bytes.get(..length)?).map(|(header, _)| header)
+    parse(key, bytes.get(..length)?).map(|(header, _)| (header, length))
 }
 
-/// The first eight bytes of BLAKE3 over the header without its checksum field, and the payload.
-fn checksum(block: &[u8]) -> u64 {
-    let mut hasher = blake3::Hasher::new();
+/// The first eight bytes of BLAKE3, keyed, over the header without its checksum field, and the payload.
+fn checksum(key: &BlockKey, block: &[u8]) -> u64 {
+    let mut hasher = key.hasher();
     hasher.update(&block[..CHECKED_BYTES]);
     hasher.update(&block[HEADER_BYTES..]);
     u64_at(hasher.finalize().as_bytes(), 0)
@@ -102,13 +104,15 @@ mod tests {
             BlockHeader { volume: 3, number: 7, seq: 99, first_frame: Some(5), acknowledged: Address::new(6, 17) };
         let mut block = vec![0; HEADER_BYTES];
         block.extend_from_slice(b"payload of a block");
-        let sum = finish(&header, &mut block);
-        assert_eq!(parse(&block), Some((header, sum)));
+        let key = BlockKey::of([1; 16]);
+        let sum = finish(&key, &header, &mut block);
+        assert_eq!(parse(&key, &block), Some((header, sum)));
+        assert_eq!(parse(&BlockKey::of([2; 16]), &block), None, "a block of another store");
         for bit in 0..block.len() * 8 {
             let mut flipped = block.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(parse(&flipped), None, "bit {bit}");
+            assert_eq!(parse(&key, &flipped), None, "bit {bit}");
         }
-        assert_eq!(parse(&block[..block.len() - 1]), None);
+        assert_eq!(parse(&key, &block[..block.len() - 1]), None);
     }
 }

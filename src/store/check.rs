@@ -96,7 +96,7 @@ impl Check<'_> {
         let count = volume.last_block()?.map_or(0, |last| last + 1);
         for at in 0..count.min(self.block_limit(number)) {
             let whole = match volume.get(at) {
-                Ok(found) => found.as_deref().and_then(block::parse).is_some(),
+                Ok(found) => found.as_deref().and_then(|block| block::parse(&volume.shape().key, block)).is_some(),
                 Err(error) if error.is_damage() => false,
                 Err(error) => return Err(error),
             };

@@ -46,13 +46,19 @@ impl Draft {
         if self.shared.is_pending(id) {
             return Ok(true);
         }
-        let Some(place) = self.shared.catalog().place(id)? else { return Ok(false) };
+        let Some(place) = self.shared.catalog().place(id)?.filter(|_| !self.shared.is_lost(id)) else {
+            return Ok(false);
+        };
         self.pins.entry(place.volume).or_insert_with(|| self.shared.pins.pin(place.volume));
         Ok(true)
     }
 
-    /// Sends a frame to the log unless another draft has just sent it. Waits while too much is queued.
+    /// Sends a frame to the log unless another draft has just sent it. Waits while too much is queued. Refused below the low
+    /// water: what is left is for records.
     pub fn append(&mut self, frame: NewFrame) -> Result<(), Error> {
+        if !self.shared.space.admits_data() {
+            return Err(Error::NoSpace);
+        }
         // First the room, then the claim and the sending as one: whoever sees the id as pending stands behind its frame in
         // the queue, so no commit that builds on it can come before it.
         let permit = self.shared.queue.acquire(frame.stored.len());
@@ -62,6 +68,7 @@ impl Draft {
 
     /// Commits: when this returns, the operation and all it builds on are durable and visible.
     pub fn commit(self, operation: Operation) -> Result<Done, Error> {
+        self.shared.watch.require()?;
         let (reply, answer) = channel();
         let losses_seen = self.losses_seen;
         self.jobs.send(Job::Commit { operation, losses_seen, reply }).map_err(|_| Error::Closed)?;

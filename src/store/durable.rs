@@ -8,6 +8,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::panic::catch_unwind;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -50,15 +51,19 @@ pub fn self_test(dir: &Path) -> io::Result<bool> {
     let scratch = dir.join(SELF_TEST);
     let _ = fs::remove_dir_all(&scratch);
     let before = syncs();
-    let written = sled::Config::new().path(&scratch).segment_size(1 << 16).flush_every_ms(None).open().and_then(|db| {
+    let write = || {
+        let db = sled::Config::new().path(&scratch).segment_size(1 << 16).flush_every_ms(None).open()?;
         db.insert(b"probe", b"written")?;
         db.flush()
-    });
-    fs::remove_dir_all(&scratch)?;
+    };
+    // sled's destructor panics when it cannot write.
+    let written = catch_unwind(write);
+    let removed = if scratch.exists() { fs::remove_dir_all(&scratch) } else { Ok(()) };
     match written {
-        Ok(_) => Ok(syncs() > before),
-        Err(sled::Error::Io(error)) => Err(error),
-        Err(error) => Err(io::Error::other(error)),
+        Ok(Ok(_)) => removed.map(|()| syncs() > before),
+        Ok(Err(sled::Error::Io(error))) => Err(error),
+        Ok(Err(error)) => Err(io::Error::other(error)),
+        Err(_) => Err(io::Error::other("sled panicked in the self-test")),
     }
 }
 

@@ -33,6 +33,12 @@ pub enum Error {
     /// The disk is full.
     #[error("no space is left on the disk")]
     NoSpace,
+    /// The data directory is not there any more, or another one is in its place.
+    #[error("the data directory is gone or was replaced")]
+    Gone,
+    /// A write has hung for long.
+    #[error("the disk does not answer")]
+    Stuck,
     /// sled's flush does not reach a real sync in this build, so nothing could be promised.
     #[error("this build cannot make data durable: sled's flush never reached fdatasync")]
     NotDurable,
@@ -111,16 +117,13 @@ impl Error {
 
     /// Wraps an operating system's error with the path it is about; a full disk keeps its own name.
     pub fn io(path: &Path, source: io::Error) -> Self {
-        match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
-            _ => Self::Io { path: path.to_owned(), source },
-        }
+        if is_full(&source) { Self::NoSpace } else { Self::Io { path: path.to_owned(), source } }
     }
 
     /// Wraps an error of a volume's database; a full disk keeps its own name.
     pub fn sled(volume: u32, source: sled::Error) -> Self {
         match &source {
-            sled::Error::Io(error) if error.kind() == io::ErrorKind::StorageFull => Self::NoSpace,
+            sled::Error::Io(error) if is_full(error) => Self::NoSpace,
             _ => Self::Sled { volume, source },
         }
     }
@@ -131,13 +134,15 @@ impl Error {
     }
 }
 
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// A full disk keeps its own name here too.
 impl From<RowsError> for Error {
     fn from(error: RowsError) -> Self {
         let full = match &error {
-            RowsError::Io { source, .. } | RowsError::Sled(sled::Error::Io(source)) => {
-                source.kind() == io::ErrorKind::StorageFull
-            }
+            RowsError::Io { source, .. } | RowsError::Sled(sled::Error::Io(source)) => is_full(source),
             _ => false,
         };
         if full { Self::NoSpace } else { Self::Rows(error) }

@@ -9,9 +9,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::Options;
 use super::durable;
 use super::error::Error;
 use super::mark::Mark;
+use super::shape::{BlockKey, Segment, Shape};
 
 const FORMAT: &str = "FORMAT";
 const CLEAN: &str = "clean";
@@ -29,12 +31,34 @@ pub struct Format {
     store_id: String,
     /// Sizes of chunks in bytes: minimum, average, maximum.
     pub chunk_bytes: [u32; 3],
+    segment_bytes: u32,
+    sum: String,
+}
+
+/// The one key that every later format keeps, so that a newer store is told from a damaged file.
+#[derive(Deserialize)]
+struct AnyFormat {
+    rbackup_format: u32,
 }
 
 impl Format {
     /// The store's id.
     pub fn id(&self) -> Option<[u8; 16]> {
         u128::from_str_radix(&self.store_id, 16).ok().map(u128::to_be_bytes)
+    }
+
+    /// What all volumes have in common.
+    pub fn shape(&self) -> Option<Shape> {
+        Some(Shape { key: BlockKey::of(self.id()?), segment: Segment::new(self.segment_bytes)? })
+    }
+
+    /// The file's text up to its checksum.
+    fn head(&self) -> String {
+        let Self { rbackup_format, store_id, chunk_bytes, segment_bytes, .. } = self;
+        format!(
+            "rbackup_format = {rbackup_format}\nstore_id = \"{store_id}\"\nchunk_bytes = {chunk_bytes:?}\n\
+             segment_bytes = {segment_bytes}\n"
+        )
     }
 }
 
@@ -73,41 +97,50 @@ fn is_empty(dir: &Path) -> Result<bool, Error> {
 }
 
 /// Reads `FORMAT`, or writes it into a directory that has nothing yet. Under the lock.
-pub fn open(dir: &Path, chunk_bytes: [u32; 3], random: [u8; 16]) -> Result<Format, Error> {
+pub fn open(dir: &Path, options: Options, random: [u8; 16]) -> Result<Format, Error> {
     let path = dir.join(FORMAT);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return create(dir, chunk_bytes, random),
+        Err(error) if error.kind() == ErrorKind::NotFound => return create(dir, options, random),
         Err(error) if error.kind() == ErrorKind::InvalidData => {
             return Err(foreign(dir, "its FORMAT file is not readable"));
         }
         Err(error) => return Err(Error::io(&path, error)),
     };
-    let format: Format = toml::from_str(&text).map_err(|_| foreign(dir, "its FORMAT file is not readable"))?;
-    if format.rbackup_format != VERSION {
-        let reason = format!("it has format {}, this program knows format {VERSION}", format.rbackup_format);
-        return Err(foreign(dir, &reason));
+    parse(&text).map_err(|reason| foreign(dir, &reason))
+}
+
+fn parse(text: &str) -> Result<Format, String> {
+    let unreadable = |_| "its FORMAT file is not readable".to_owned();
+    let any: AnyFormat = toml::from_str(text).map_err(unreadable)?;
+    if any.rbackup_format != VERSION {
+        return Err(format!("it has format {}, this program knows format {VERSION}", any.rbackup_format));
     }
-    if format.store_id.len() != 32 || format.id().is_none() {
-        return Err(foreign(dir, "its FORMAT file names no store id"));
+    let format: Format = toml::from_str(text).map_err(unreadable)?;
+    if format.sum != sum(&format.head()) {
+        return Err("its FORMAT file is damaged: the checksum differs".to_owned());
     }
     let [min, average, max] = format.chunk_bytes;
-    if min < CHUNK_BYTES_MIN
-        || max > CHUNK_BYTES_MAX
-        || min > average
-        || average > max
-        || (min | average | max) & 1 != 0
-    {
-        return Err(foreign(dir, "its FORMAT file has impossible chunk sizes"));
+    let chunks = CHUNK_BYTES_MIN <= min && min <= average && average <= max && max <= CHUNK_BYTES_MAX;
+    if !chunks || (min | average | max) & 1 != 0 || format.store_id.len() != 32 || format.shape().is_none() {
+        return Err("its FORMAT file has impossible values".to_owned());
     }
     Ok(format)
 }
 
-fn create(dir: &Path, chunk_bytes: [u32; 3], random: [u8; 16]) -> Result<Format, Error> {
+fn create(dir: &Path, options: Options, random: [u8; 16]) -> Result<Format, Error> {
     let store_id = format!("{:032x}", u128::from_be_bytes(random));
-    let text = format!("rbackup_format = {VERSION}\nstore_id = \"{store_id}\"\nchunk_bytes = {chunk_bytes:?}\n");
+    let (chunk_bytes, segment_bytes) = (options.chunk_bytes, options.segment.bytes());
+    let mut format = Format { rbackup_format: VERSION, store_id, chunk_bytes, segment_bytes, sum: String::new() };
+    format.sum = sum(&format.head());
+    let text = format!("{}sum = \"{}\"\n", format.head(), format.sum);
     durable::write_whole(dir, FORMAT, text.as_bytes()).map_err(|e| Error::io(dir, e))?;
-    Ok(Format { rbackup_format: VERSION, store_id, chunk_bytes })
+    Ok(format)
+}
+
+/// The first eight bytes of BLAKE3, in hex.
+fn sum(head: &str) -> String {
+    blake3::hash(head.as_bytes()).to_hex()[..16].to_owned()
 }
 
 /// The note of the last stop, if it was in good order.
@@ -132,4 +165,27 @@ pub fn note_clean(dir: &Path, mark: &Mark) -> Result<(), Error> {
 
 fn foreign(dir: &Path, reason: &str) -> Error {
     Error::Foreign { dir: dir.to_owned(), reason: reason.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_is_read_back_and_no_changed_byte_of_it_is_accepted() {
+        let home = tempfile::tempdir().expect("a directory");
+        let made = create(home.path(), Options::default(), [7; 16]).expect("made");
+        let text = fs::read_to_string(home.path().join(FORMAT)).expect("read");
+        assert_eq!(parse(&text), Ok(made.clone()));
+        for at in 0..text.len() {
+            for flip in [1u8, 2, 16] {
+                let mut bytes = text.clone().into_bytes();
+                bytes[at] ^= flip;
+                let accepted = String::from_utf8(bytes).ok().and_then(|text| parse(&text).ok());
+                assert!(accepted.is_none_or(|format| format == made), "byte {at}");
+            }
+        }
+        let newer = parse("rbackup_format = 2\nelse = true\n").expect_err("a newer one");
+        assert_eq!(newer, "it has format 2, this program knows format 1");
+    }
 }

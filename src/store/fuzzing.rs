@@ -4,11 +4,13 @@ use super::frame::{self, Frame, FrameHeader};
 use super::header::{Footer, VolumeHeader};
 use super::mark::Mark;
 use super::records::Record;
+use super::shape::BlockKey;
 use super::{block, manifest};
 
 /// Frames, blocks, headers, footers and manifests. True when `bytes` begin with a whole frame, which is written again alike.
 pub fn frame(bytes: &[u8]) -> bool {
-    let _ = (block::parse(bytes), VolumeHeader::parse(bytes), Footer::parse(bytes), manifest::parse(bytes));
+    let key = BlockKey::of([0; 16]);
+    let _ = (block::parse_first(&key, bytes), VolumeHeader::parse(bytes), Footer::parse(bytes), manifest::parse(bytes));
     Frame::parse(bytes).is_some_and(|frame| bytes.starts_with(&frame.encode()))
 }
 

@@ -12,6 +12,7 @@ use super::error::Error;
 use super::frame::{self, Frame, FrameHeader, FrameKind};
 use super::header::{Footer, VolumeHeader};
 use super::place::{Address, Place};
+use super::shape::Shape;
 use super::volume::Volume;
 
 /// Each open database costs memory and descriptors; a restore reads volumes one after the other.
@@ -25,26 +26,32 @@ pub const DEAD_SUFFIX: &str = "dead";
 #[derive(Debug)]
 pub struct Log {
     dir: PathBuf,
+    shape: Shape,
     volumes: RwLock<BTreeMap<u32, Arc<Volume>>>,
     recently_used: Mutex<VecDeque<u32>>,
 }
 
 impl Log {
     /// Looks which volumes exist in `dir`; opens none of them.
-    pub fn at(dir: PathBuf) -> Result<Self, Error> {
+    pub fn at(dir: PathBuf, shape: Shape) -> Result<Self, Error> {
         let mut volumes = BTreeMap::new();
         for entry in fs::read_dir(&dir).map_err(|e| Error::io(&dir, e))? {
             let name = entry.map_err(|e| Error::io(&dir, e))?.file_name();
             if let Some(number) = name.to_str().and_then(volume_number) {
-                volumes.insert(number, Arc::new(Volume::at(&dir, number)));
+                volumes.insert(number, Arc::new(Volume::at(&dir, number, shape)));
             }
         }
-        Ok(Self { dir, volumes: RwLock::new(volumes), recently_used: Mutex::default() })
+        Ok(Self { dir, shape, volumes: RwLock::new(volumes), recently_used: Mutex::default() })
     }
 
     /// The directory of all volumes.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// What all volumes have in common.
+    pub fn shape(&self) -> Shape {
+        self.shape
     }
 
     /// The numbers of all volumes, oldest first.
@@ -141,7 +148,11 @@ impl Log {
     pub fn own_footer(&self, number: u32) -> Result<Option<Footer>, Error> {
         let volume = self.volume(number)?;
         let Some(last) = volume.last_block()? else { return Ok(None) };
-        let Ok(end) = self.read(Place { volume: number, address: Address::new(last, 0) }) else { return Ok(None) };
+        let end = match self.read(Place { volume: number, address: Address::new(last, 0) }) {
+            Ok(end) => end,
+            Err(error) if error.is_damage() => return Ok(None),
+            Err(error) => return Err(error),
+        };
         let (FrameKind::End, Ok(address)) = (end.header.kind, <[u8; 4]>::try_from(&end.stored[..])) else {
             return Ok(None);
         };
@@ -153,7 +164,11 @@ impl Log {
         let successor = self.volume(number + 1)?;
         let mut cursor = Cursor::new(&successor, Address::START);
         cursor.frame()?;
-        let Ok(frame) = cursor.frame() else { return Ok(None) };
+        let frame = match cursor.frame() {
+            Ok(frame) => frame,
+            Err(error) if error.is_damage() => return Ok(None),
+            Err(error) => return Err(error),
+        };
         if frame.header.kind != FrameKind::Footer || frame.header.id.0[..4] != number.to_le_bytes() {
             return Ok(None);
         }

@@ -23,6 +23,10 @@ mod header;
 mod manifest;
 mod place;
 mod raw;
+mod shape;
+
+mod home;
+mod space;
 
 mod log;
 mod scan;
@@ -48,9 +52,10 @@ use std::fs::{self, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 pub use self::catalog::{Catalog, FileEntry, Files, VersionEntry};
 pub use self::check::{DamagedVersion, Report};
@@ -61,22 +66,29 @@ pub use self::manifest::{Child, ENTRIES_MAX, encode as encode_manifest, parse as
 pub use self::operation::{Done, Operation, Target};
 pub use self::records::{AccountAdded, DeviceRow, FileRow, RemovalRow, Root, SessionRow, VersionRow};
 pub use self::rows::RunSummary;
+pub use self::shape::Segment;
 pub use self::writer::VolumeLimits;
 
 use self::commit::{Job, Keeper};
 use self::format_file::Format;
 use self::header::{Counters, Ending};
+use self::home::{Home, Watch};
 use self::log::Log;
 use self::mark::Mark;
 use self::replay::Replay;
-use self::rows::{Rows, RowsError};
+use self::rows::Rows;
+use self::shape::Shape;
 use self::shared::Shared;
+use self::space::Space;
 use self::writer::Writer;
 use crate::model::ChunkId;
 use crate::model::random::random;
 
 /// The catalog that a rebuild set aside, until it has succeeded.
 const OLD_CATALOG: &str = "catalog.old";
+
+/// How often the house looks after its ballast and its storage thread.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How a store is opened.
 #[derive(Debug, Clone, Copy)]
@@ -85,11 +97,28 @@ pub struct Options {
     pub volume: VolumeLimits,
     /// Sizes of chunks for a new store: minimum, average, maximum.
     pub chunk_bytes: [u32; 3],
+    /// Size of sled's segments for a new store.
+    pub segment: Segment,
+    /// Size of the ballast; by default it follows the size of the disk.
+    pub ballast_bytes: Option<u64>,
+    /// How long a write may take before newcomers are refused.
+    pub stuck: Duration,
+}
+
+impl Options {
+    /// What the product uses.
+    pub const DEFAULT: Self = Self {
+        volume: VolumeLimits::DEFAULT,
+        chunk_bytes: [256 << 10, 1 << 20, 4 << 20],
+        segment: Segment::DEFAULT,
+        ballast_bytes: None,
+        stuck: Duration::from_secs(30),
+    };
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { volume: VolumeLimits::default(), chunk_bytes: [256 << 10, 1 << 20, 4 << 20] }
+        Self::DEFAULT
     }
 }
 
@@ -108,24 +137,26 @@ impl Store {
     /// Opens the data directory `dir`, or makes a new store in it when it is empty or not there.
     pub fn open(dir: &Path, options: Options) -> Result<Self, Error> {
         let lock = format_file::lock(dir)?;
-        if !durable::self_test(dir).map_err(|e| Error::io(dir, e))? {
+        let space = Space::of(dir, options.ballast_bytes)?;
+        if !space.with_room(|| durable::self_test(dir).map_err(|e| Error::io(dir, e)))? {
             return Err(Error::NotDurable);
         }
-        let format = format_file::open(dir, options.chunk_bytes, random().map_err(|e| Error::io(dir, e))?)?;
-        let store = format.id().unwrap_or_default();
-        let clean = format_file::clean(dir)?.filter(|mark| mark.store == store).map(|mark| mark.ending);
-        let (shared, writer, counters) = recovered(dir, store, clean)?;
+        let fresh = random().map_err(|e| Error::io(dir, e))?;
+        let format = space.with_room(|| format_file::open(dir, options, fresh))?;
+        let clean = format_file::clean(dir)?.filter(|mark| Some(mark.store) == format.id()).map(|mark| mark.ending);
+        let (log, rows, writer, counters) = space.with_room(|| recovered(dir, &format, clean))?;
         remove_old_catalog(dir)?;
         format_file::forget_clean(dir)?;
-        let shared = Arc::new(shared);
+        let shared = Arc::new(Shared::new(log, Arc::new(rows), space, Home::at(dir), Watch::new(options.stuck)));
         let opened = writer.ending();
         let (jobs, inbox) = channel();
         let (wake, awake) = sync_channel(1);
+        let store = format.id().unwrap_or_default();
         let keeper = Keeper::new(Arc::clone(&shared), store, options.volume, writer, counters, wake);
-        let catalog = Arc::clone(&shared.rows);
+        let kept = Arc::clone(&shared);
         let threads = vec![
             spawn("storage", dir, move || keeper.run(&inbox))?,
-            spawn("checkpoint", dir, move || write_checkpoints(&catalog, &awake))?,
+            spawn("checkpoint", dir, move || keep_house(&kept, &awake))?,
         ];
         Ok(Self { dir: dir.to_owned(), format, shared, jobs, opened, threads: Mutex::new(threads), _lock: lock })
     }
@@ -163,8 +194,23 @@ impl Store {
         self.draft().commit(operation)
     }
 
-    /// Reads the frame of a chunk, manifest or part.
+    /// Whether new data can be taken now: asked before it comes.
+    pub fn admit_data(&self) -> Result<(), Error> {
+        self.shared.watch.require()?;
+        self.shared.home.require()?;
+        if self.shared.space.admits_data() { Ok(()) } else { Err(Error::NoSpace) }
+    }
+
+    /// Reads the frame of a chunk, manifest or part. One that is damaged is stored anew when its content comes again.
     pub fn read(&self, id: &ChunkId) -> Result<Frame, Error> {
+        self.read_once(id).inspect_err(|error| {
+            if error.is_damage() && self.shared.home.is_there() {
+                self.shared.mark_lost(*id);
+            }
+        })
+    }
+
+    fn read_once(&self, id: &ChunkId) -> Result<Frame, Error> {
         let place = self.catalog().place(id)?.ok_or(Error::NoChunk(*id))?;
         let frame = self.shared.log.read(place)?;
         if self.shared.log.is_newest_due(place.volume) && !self.shared.recycling.swap(true, Ordering::AcqRel) {
@@ -188,21 +234,34 @@ impl Store {
     }
 
     /// Ends in good order: everything is synced, the catalog written out, and the next start has nothing to replay.
-    /// Whoever commits afterwards is told that the store is closed.
+    /// Whoever commits afterwards is told that the store is closed. A full disk is no reason to fail: what was acknowledged
+    /// is in the log, and the next start replays it.
     pub fn close(&self) -> Result<(), Error> {
         let (reply, answer) = channel();
         self.jobs.send(Job::Close(reply)).map_err(|_| Error::Closed)?;
-        let mark = answer.recv().map_err(|_| Error::Closed)??;
-        let rows = &self.shared.rows;
-        rows.write_frozen()?;
-        if rows.freeze(mark.encode()?) {
-            rows.write_frozen()?;
-        }
+        let closed = answer.recv().map_err(|_| Error::Closed)?.and_then(|mark| self.write_out(&mark));
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             let _ = thread.join();
         }
-        format_file::note_clean(&self.dir, &mark)
+        match closed {
+            Err(Error::NoSpace) => {
+                tracing::warn!("the disk is full: the catalog is not written out, the next start does it");
+                Ok(())
+            }
+            closed => closed,
+        }
+    }
+
+    fn write_out(&self, mark: &Mark) -> Result<(), Error> {
+        let Shared { rows, home, space, .. } = &*self.shared;
+        home.require()?;
+        space.make_room();
+        rows.write_frozen()?;
+        if rows.freeze(mark.encode()?) {
+            rows.write_frozen()?;
+        }
+        format_file::note_clean(&self.dir, mark)
     }
 }
 
@@ -211,25 +270,30 @@ pub fn require(dir: &Path) -> Result<(), Error> {
     format_file::require(dir)
 }
 
-/// Log and catalog brought to the same point. A catalog that turns out to be damaged on the way is made anew.
-fn recovered(dir: &Path, store: [u8; 16], clean: Option<Ending>) -> Result<(Shared, Writer, Counters), Error> {
-    match recover_once(dir, store, clean) {
-        Err(Error::Rows(error @ (RowsError::Damaged { .. } | RowsError::Unreadable { .. }))) => {
+/// Log and catalog brought to the same point, and the end of the log.
+type Recovered = (Log, Rows, Writer, Counters);
+
+/// Brings log and catalog to the same point. A catalog that turns out to be damaged on the way is made anew.
+fn recovered(dir: &Path, format: &Format, clean: Option<Ending>) -> Result<Recovered, Error> {
+    match recover_once(dir, format, clean) {
+        Err(Error::Rows(error)) if error.is_damage() => {
             tracing::warn!(error = &error as &dyn std::error::Error, "the catalog is rebuilt from the volumes");
             set_catalog_aside(dir)?;
-            recover_once(dir, store, clean)
+            recover_once(dir, format, clean)
         }
         recovered => recovered,
     }
 }
 
-fn recover_once(dir: &Path, store: [u8; 16], clean: Option<Ending>) -> Result<(Shared, Writer, Counters), Error> {
-    let log = Log::at(directory(dir, "volumes")?)?;
-    let (rows, mark) = open_catalog(dir, store)?;
-    let shared = Shared::new(log, Arc::new(rows));
-    let replay = Replay { log: &shared.log, rows: &shared.rows, store };
+fn recover_once(dir: &Path, format: &Format, clean: Option<Ending>) -> Result<Recovered, Error> {
+    let (Some(store), Some(shape)) = (format.id(), format.shape()) else {
+        return Err(Error::format("FORMAT", "impossible values"));
+    };
+    let log = Log::at(directory(dir, "volumes")?, shape)?;
+    let (rows, mark) = open_catalog(dir, store, shape)?;
+    let replay = Replay { log: &log, rows: &rows, store };
     let (writer, counters) = replay.run(mark, clean)?;
-    Ok((shared, writer, counters))
+    Ok((log, rows, writer, counters))
 }
 
 /// Puts the catalog aside. One that was put aside before is the better one: what came after it was never finished.
@@ -261,30 +325,41 @@ fn remove_old_catalog(dir: &Path) -> Result<(), Error> {
 
 /// Opens the catalog with the mark it reaches to. One that is damaged, or another store's, is set aside:
 /// it is derived, and the replay that follows builds it anew.
-fn open_catalog(dir: &Path, store: [u8; 16]) -> Result<(Rows, Option<Mark>), Error> {
+fn open_catalog(dir: &Path, store: [u8; 16], shape: Shape) -> Result<(Rows, Option<Mark>), Error> {
     let at = directory(dir, "catalog")?;
-    let opened = Rows::open(&at);
+    let opened = Rows::open(&at, shape);
     let reason = match opened {
         Ok((rows, None)) => return Ok((rows, None)),
         Ok((rows, Some(mark))) => match Mark::parse(&mark) {
             Ok(mark) if mark.store == store => return Ok((rows, Some(mark))),
             _ => "it belongs to another store".to_owned(),
         },
-        Err(error @ (RowsError::Sled(_) | RowsError::Io { .. })) => return Err(error.into()),
+        Err(error) if !error.is_damage() => return Err(error.into()),
         Err(error) => error.to_string(),
     };
     tracing::warn!(reason, "the catalog is rebuilt from the volumes");
     set_catalog_aside(dir)?;
-    Ok((Rows::open(&directory(dir, "catalog")?)?.0, None))
+    Ok((Rows::open(&directory(dir, "catalog")?, shape)?.0, None))
 }
 
-fn write_checkpoints(rows: &Rows, awake: &Receiver<()>) {
-    while awake.recv().is_ok() {
-        if let Err(error) = rows.write_frozen() {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "writing the catalog failed; it will be tried again"
-            );
+/// What is done beside the storage thread: writing the catalog out when it is told to, and a look around now and then.
+fn keep_house(shared: &Shared, awake: &Receiver<()>) {
+    loop {
+        match awake.recv_timeout(LOOK_EVERY) {
+            Ok(()) => {}
+            Err(RecvTimeoutError::Timeout) => {
+                shared.watch.look();
+                if shared.home.is_there() {
+                    shared.space.tend();
+                }
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        let written = shared.home.require().and_then(|()| Ok(shared.rows.write_frozen()?));
+        if let Err(error) = written {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "writing the catalog failed; it will be tried again");
         }
     }
 }

@@ -1,8 +1,10 @@
 //! The newest volume after a stop or a crash: how far it reaches, and who goes on behind it.
 //!
-//! Promise: a volume that a crash has seen is copied before sled touches it, read to its acknowledged end, and never
-//! appended to. Only a volume in which nothing was acknowledged is discarded, and that is asked of its raw bytes: sled may
-//! open a torn database as an empty one. Any error that is not a verdict about bytes ends the start and changes nothing.
+//! Promise: a volume that a crash has seen is never opened by sled again, which may open a torn database as an empty one: its
+//! blocks are read from the file's bytes to the acknowledged end, and nothing is appended. Only a volume in which nothing was
+//! acknowledged is discarded. Any error that is not a verdict about bytes ends the start and changes nothing.
+
+use std::io;
 
 use super::error::Error;
 use super::header::{Counters, Ending, Entry};
@@ -39,15 +41,13 @@ impl Replay<'_> {
             return Err(damaged(number, "all of its acknowledged frames are missing"));
         }
         let undamaged = newest.scanned.gaps.is_empty();
-        if clean == Some(ending) && undamaged && self.log.own_footer(number)?.is_none() {
-            let volume = self.log.volume(number)?;
+        let volume = self.log.volume(number)?;
+        if clean == Some(ending) && undamaged && self.log.own_footer(number)?.is_none() && volume.opens() {
             return Ok((Writer::resume(volume, newest.entries, ending, newest.scanned.payload_bytes), counters));
         }
-        let writer = self.succeed(number, newest.entries, ending, counters)?;
-        if undamaged {
-            self.log.volume(number)?.settle_recovery()?;
-        }
-        Ok((writer, counters))
+        // Without a footer all of it is read again at each rebuild: what a bad sector hides today may be there tomorrow.
+        let entries = undamaged.then_some(newest.entries);
+        Ok((self.succeed(number, entries, ending, counters)?, counters))
     }
 
     /// A later volume than the one returned was being created when the machine stopped: it has no header, and neither a
@@ -82,8 +82,12 @@ impl Replay<'_> {
         if !volume.has_database() {
             return Ok(Until::AtLeast(marked));
         }
-        volume.copy_before_recovery()?;
-        Ok(Until::AtLeast(marked.max(volume.raw_acknowledged()?)))
+        volume.retire()?;
+        let blocks = volume.blocks()?;
+        if blocks.acknowledged == Address::START && blocks.is_unreadable() {
+            return Err(Error::io(self.log.dir(), io::Error::from_raw_os_error(libc::EIO)));
+        }
+        Ok(Until::AtLeast(marked.max(blocks.acknowledged)))
     }
 
     /// A catalog or a note of the last stop that knows of a volume which is not there means that it is lost, not that the
@@ -97,12 +101,15 @@ impl Replay<'_> {
     }
 
     /// Ends the newest volume for good and begins the next, which lists it if it cannot itself.
-    fn succeed(&self, number: u32, entries: Vec<Entry>, ending: Ending, counters: Counters) -> Result<Writer, Error> {
-        let volume = self.log.volume(number)?;
-        let own = self.log.own_footer(number)?;
-        let listed = if own.is_some() { None } else { Some(writer::footer(self.log, number, entries)?) };
-        volume.settle()?;
-        volume.sync()?;
+    fn succeed(
+        &self,
+        number: u32,
+        entries: Option<Vec<Entry>>,
+        ending: Ending,
+        counters: Counters,
+    ) -> Result<Writer, Error> {
+        let entries = if self.log.own_footer(number)?.is_some() { None } else { entries };
+        let listed = entries.map(|entries| writer::footer(self.log, number, entries)).transpose()?;
         Writer::begin(self.log, number + 1, self.store, counters, ending, listed.as_ref())
     }
 }

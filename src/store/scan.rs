@@ -95,7 +95,9 @@ struct Blocks {
 
 impl Blocks {
     fn read(volume: &Volume, until: Until) -> Result<Self, Error> {
-        let count = volume.last_block()?.map_or(0, |last| last + 1);
+        // What must be there is looked for, also where the database seems to end before it.
+        let (Until::AtLeast(wanted) | Until::Exactly(wanted)) = until;
+        let count = volume.last_block()?.map_or(0, |last| last + 1).max(blocks_below(wanted) as u32);
         let mut blocks =
             Self { found: Vec::new(), acknowledged: Address::START, end: Address::START, payload_bytes: 0 };
         for number in 0..count {
@@ -104,7 +106,7 @@ impl Blocks {
                 Err(error) if error.is_damage() => None,
                 Err(error) => return Err(error),
             };
-            let parsed = found.as_deref().and_then(block::parse);
+            let parsed = found.as_deref().and_then(|block| block::parse(&volume.shape().key, block));
             let valid = parsed.filter(|(header, _)| header.volume == volume.number() && header.number == number);
             if let Some((header, _)) = &valid {
                 blocks.acknowledged = blocks.acknowledged.max(header.acknowledged);

@@ -10,9 +10,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::catalog::Catalog;
 use super::draft::{ByteQueue, Pins};
 use super::error::Error;
+use super::home::{Home, Watch};
 use super::log::Log;
 use super::rows::Rows;
+use super::space::Space;
 use crate::model::ChunkId;
+
+/// Damaged chunks that are remembered, 32 bytes each.
+const LOST_MAX: usize = 100_000;
 
 /// What the storage thread shares with readers and drafts.
 pub struct Shared {
@@ -24,17 +29,24 @@ pub struct Shared {
     pub pins: Pins,
     /// Bytes on their way to the storage thread.
     pub queue: ByteQueue,
+    /// The disk's room.
+    pub space: Space,
+    /// Whether the data directory is still there.
+    pub home: Home,
+    /// Whether the storage thread hangs at the disk.
+    pub watch: Watch,
     /// Whether the storage thread has been asked to recycle the open volume.
     pub recycling: AtomicBool,
     catalog: Catalog,
     pending: RwLock<HashSet<ChunkId>>,
+    lost: RwLock<HashSet<ChunkId>>,
     losses: AtomicU64,
     last_loss_was_space: AtomicBool,
 }
 
 impl Shared {
     /// The shared part over an opened log and catalog.
-    pub fn new(log: Log, rows: Arc<Rows>) -> Self {
+    pub fn new(log: Log, rows: Arc<Rows>, space: Space, home: Home, watch: Watch) -> Self {
         let catalog = Catalog::new(Arc::clone(&rows));
         let (pins, queue) = (Pins::default(), ByteQueue::default());
         Self {
@@ -42,9 +54,13 @@ impl Shared {
             rows,
             pins,
             queue,
+            space,
+            home,
+            watch,
             recycling: AtomicBool::new(false),
             catalog,
             pending: RwLock::default(),
+            lost: RwLock::default(),
             losses: AtomicU64::new(0),
             last_loss_was_space: AtomicBool::new(false),
         }
@@ -79,9 +95,24 @@ impl Shared {
     /// The catalog knows these now.
     pub fn settle(&self, ids: impl Iterator<Item = ChunkId>) {
         let mut pending = self.pending.write().unwrap_or_else(PoisonError::into_inner);
+        let mut lost = self.lost.write().unwrap_or_else(PoisonError::into_inner);
         for id in ids {
             pending.remove(&id);
+            lost.remove(&id);
         }
+    }
+
+    /// Notes that the frame of this id does not read back.
+    pub fn mark_lost(&self, id: ChunkId) {
+        let mut lost = self.lost.write().unwrap_or_else(PoisonError::into_inner);
+        if lost.len() < LOST_MAX && lost.insert(id) {
+            tracing::error!(%id, "a chunk is damaged; it is stored anew when its content is uploaded again");
+        }
+    }
+
+    /// Whether the frame of this id did not read back, so that its place is worth nothing.
+    pub fn is_lost(&self, id: &ChunkId) -> bool {
+        self.lost.read().unwrap_or_else(PoisonError::into_inner).contains(id)
     }
 
     /// Why the last loss happened, for those whose work it took.

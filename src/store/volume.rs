@@ -1,7 +1,8 @@
 //! One sled database as a container of blocks, used so that each tree is written exactly once.
 //!
 //! Promise: a block is inserted once and never changed or removed; what [`Volume::flush`] returned for is durable; memory
-//! stays bounded, because the database is closed and opened again after [`RECYCLE_BYTES`] went through it.
+//! stays bounded, because the database is closed and opened again after [`RECYCLE_BYTES`] went through it. Where sled refuses,
+//! for damage or for want of room, blocks are read from the file's bytes; a volume that a crash has seen is only ever read so.
 //! Never: no batch, no transaction, no `flush_async`, no `len`; no tree is opened for reading unless it has blocks,
 //! because opening creates it.
 
@@ -10,35 +11,44 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::durable;
 use super::error::Error;
-use super::place::Address;
-use super::raw;
+use super::raw::Blocks;
+use super::shape::Shape;
 
 /// A leaf is rewritten when its tenth fragment arrives; a tree that ends at nine never is.
 const BLOCKS_PER_TREE: u32 = 9;
-/// Four blocks of 255 KiB to a segment: larger values would become files that sled never syncs.
-const SEGMENT_BYTES: usize = 1 << 20;
 /// sled's own bound on its cache does not hold; closing and opening does.
 pub const RECYCLE_BYTES: u64 = 10 << 20;
 /// sled gives its lock back a moment after the last handle went.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 const DB_FILE: &str = "db";
-/// The copy of `db` that is made before sled touches a volume which a crash has seen.
-const COPY_FILE: &str = "db.before-recovery";
+/// The name that keeps sled from ever opening what a crash has seen: its recovery could cut at the wrong place.
+const CRASHED_FILE: &str = "db.crashed";
 
 /// A volume's database. Shared by all readers and the writer.
 #[derive(Debug)]
 pub struct Volume {
     number: u32,
     dir: PathBuf,
-    db: RwLock<Option<sled::Db>>,
+    shape: Shape,
+    slot: RwLock<Option<Backing>>,
     traffic_bytes: AtomicU64,
+    complained: AtomicBool,
+}
+
+/// How the blocks are reached.
+#[derive(Debug)]
+enum Backing {
+    /// Through sled; the blocks in the file's bytes are looked for when it refuses one.
+    Sled(sled::Db, OnceLock<Blocks>),
+    /// Without it.
+    Raw(Blocks),
 }
 
 /// The directory of volume `number` below `volumes`.
@@ -48,11 +58,12 @@ pub fn directory(volumes: &Path, number: u32) -> PathBuf {
 
 impl Volume {
     /// Makes an empty volume and its name durable.
-    pub fn create(volumes: &Path, number: u32) -> Result<Self, Error> {
-        let volume = Self::at(volumes, number);
+    pub fn create(volumes: &Path, number: u32, shape: Shape) -> Result<Self, Error> {
+        let volume = Self::at(volumes, number, shape);
         let dir = &volume.dir;
         fs::DirBuilder::new().mode(0o700).create(dir).map_err(|e| Error::io(dir, e))?;
-        *volume.db.write().unwrap_or_else(PoisonError::into_inner) = Some(volume.open()?);
+        *volume.slot.write().unwrap_or_else(PoisonError::into_inner) =
+            Some(Backing::Sled(volume.start_sled()?, OnceLock::new()));
         for file in ["conf", DB_FILE] {
             let path = dir.join(file);
             durable::sync_file(&path).map_err(|e| Error::io(&path, e))?;
@@ -62,8 +73,9 @@ impl Volume {
     }
 
     /// A volume that exists; it is opened when it is first used.
-    pub fn at(volumes: &Path, number: u32) -> Self {
-        Self { number, dir: directory(volumes, number), db: RwLock::new(None), traffic_bytes: AtomicU64::new(0) }
+    pub fn at(volumes: &Path, number: u32, shape: Shape) -> Self {
+        let (slot, traffic_bytes, complained) = (RwLock::new(None), AtomicU64::new(0), AtomicBool::new(false));
+        Self { number, dir: directory(volumes, number), shape, slot, traffic_bytes, complained }
     }
 
     /// The volume's number.
@@ -71,15 +83,30 @@ impl Volume {
         self.number
     }
 
+    /// What its blocks have in common with those of the whole store.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
     /// Inserts block `number`.
     pub fn put(&self, number: u32, block: &[u8]) -> Result<(), Error> {
         self.traffic_bytes.fetch_add(block.len() as u64, Ordering::Relaxed);
-        self.with(|db| db.open_tree(tree_name(number))?.insert(number.to_be_bytes(), block).map(drop))
+        self.with_sled(|db| db.open_tree(tree_name(number))?.insert(number.to_be_bytes(), block).map(drop))
     }
 
     /// Reads block `number`, which the caller knows to lie below the volume's last one.
     pub fn get(&self, number: u32) -> Result<Option<sled::IVec>, Error> {
-        let block = self.with(|db| db.open_tree(tree_name(number))?.get(number.to_be_bytes()))?;
+        let slot = self.open_slot()?;
+        let block = match slot.as_ref() {
+            Some(Backing::Raw(blocks)) => self.raw(blocks, number)?,
+            Some(Backing::Sled(db, found)) => {
+                match self.guarded(|| db.open_tree(tree_name(number))?.get(number.to_be_bytes())) {
+                    Ok(Some(block)) => Some(block),
+                    refused => self.found_raw(found, number)?.map_or(refused, |block| Ok(Some(block)))?,
+                }
+            }
+            None => return Err(Error::Closed),
+        };
         self.traffic_bytes.fetch_add(block.as_ref().map_or(0, |b| b.len() as u64), Ordering::Relaxed);
         Ok(block)
     }
@@ -87,25 +114,20 @@ impl Volume {
     /// The number of the last block, if there is any. Looks at the trees' names, so it creates none. A kill between the
     /// making of a tree and its first block leaves an empty one at the end.
     pub fn last_block(&self) -> Result<Option<u32>, Error> {
-        self.with(|db| {
-            let mut trees: Vec<u32> = db.tree_names().iter().filter_map(|name| number_of(name)).collect();
-            trees.sort_unstable();
-            for tree in trees.into_iter().rev() {
-                match db.open_tree(tree.to_be_bytes())?.last() {
-                    Ok(Some((key, _))) => return Ok(number_of(&key)),
-                    Ok(None) => {}
-                    // Its blocks are damaged; that they are there is known all the same.
-                    Err(sled::Error::Corruption { .. }) => return Ok(Some((tree + 1) * BLOCKS_PER_TREE - 1)),
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(None)
-        })
+        let slot = self.open_slot()?;
+        match slot.as_ref() {
+            Some(Backing::Raw(blocks)) => Ok(blocks.last()),
+            Some(Backing::Sled(db, found)) => match self.guarded(|| last_in(db)) {
+                Err(error) if error.is_damage() => Ok(self.blocks_of(found)?.last()),
+                last => last,
+            },
+            None => Err(Error::Closed),
+        }
     }
 
     /// Makes all inserted blocks durable.
     pub fn flush(&self) -> Result<(), Error> {
-        self.with(|db| db.flush().map(drop))
+        self.with_sled(|db| db.flush().map(drop))
     }
 
     /// Whether so much went through the open database that it is time for [`Volume::close`].
@@ -120,11 +142,14 @@ impl Volume {
 
     /// Closes the database; the next use opens it again. The writer flushes before.
     pub fn close(&self) {
-        let mut slot = self.db.write().unwrap_or_else(PoisonError::into_inner);
+        self.close_slot(&mut self.slot.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn close_slot(&self, slot: &mut Option<Backing>) {
         self.traffic_bytes.store(0, Ordering::Relaxed);
-        let db = slot.take();
+        let backing = slot.take();
         // sled syncs in its destructor and panics when that fails; what matters was flushed before.
-        if catch_unwind(AssertUnwindSafe(|| drop(db))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| drop(backing))).is_err() {
             tracing::warn!(volume = self.number, "closing a volume failed");
         }
     }
@@ -134,81 +159,126 @@ impl Volume {
     pub fn settle(&self) -> Result<(), Error> {
         self.flush()?;
         self.close();
-        self.with(|_| Ok(()))?;
+        self.with_sled(|_| Ok(()))?;
         self.close();
         durable::sync_dir(&self.dir).map_err(|e| Error::io(&self.dir, e))
     }
 
     /// Whether sled ever wrote it; a crash while it was created may have left an empty directory.
     pub fn has_database(&self) -> bool {
-        self.dir.join(DB_FILE).exists()
+        self.file().is_some()
     }
 
-    /// Copies `db` aside before sled touches it. An older copy is kept: it is nearer to the crash.
-    pub fn copy_before_recovery(&self) -> Result<(), Error> {
-        let copy = self.dir.join(COPY_FILE);
-        if copy.exists() {
-            return Ok(());
+    /// Whether sled may and does open it, so that it can be written.
+    pub fn opens(&self) -> bool {
+        self.with_sled(|_| Ok(())).is_ok()
+    }
+
+    /// After a stop without order or a failed write: from here on sled never opens it, and what the kernel had not written is
+    /// made durable.
+    pub fn retire(&self) -> Result<(), Error> {
+        let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
+        self.close_slot(&mut slot);
+        let (db, crashed) = (self.dir.join(DB_FILE), self.dir.join(CRASHED_FILE));
+        let renamed = if db.exists() && !crashed.exists() { fs::rename(&db, &crashed) } else { Ok(()) };
+        renamed
+            .and_then(|()| if crashed.exists() { durable::sync_file(&crashed) } else { Ok(()) })
+            .and_then(|()| durable::sync_dir(&self.dir))
+            .map_err(|e| Error::io(&crashed, e))
+    }
+
+    /// Its blocks as they lie in the file, without sled.
+    pub fn blocks(&self) -> Result<Blocks, Error> {
+        let path = self.file().ok_or_else(|| self.damaged("its database is not there"))?;
+        Blocks::scan(&path, self.number, &self.shape.key).map_err(|e| Error::io(&path, e))
+    }
+
+    /// The file that holds its blocks.
+    fn file(&self) -> Option<PathBuf> {
+        [CRASHED_FILE, DB_FILE].map(|name| self.dir.join(name)).into_iter().find(|path| path.exists())
+    }
+
+    fn raw(&self, blocks: &Blocks, number: u32) -> Result<Option<sled::IVec>, Error> {
+        let found = blocks.get(number).map_err(|e| Error::io(&self.dir, e))?;
+        Ok(found.map(sled::IVec::from))
+    }
+
+    /// A block that sled does not give, if it lies in the file all the same.
+    fn found_raw(&self, found: &OnceLock<Blocks>, number: u32) -> Result<Option<sled::IVec>, Error> {
+        let block = self.raw(self.blocks_of(found)?, number)?;
+        if block.is_some() {
+            self.complain("sled does not give a block that is there");
         }
-        let fresh = copy.with_extension("new");
-        let copied = fs::copy(self.dir.join(DB_FILE), &fresh)
-            .and_then(|_| durable::sync_file(&fresh))
-            .and_then(|()| fs::rename(&fresh, &copy));
-        copied.map_err(|e| Error::io(&copy, e))
+        Ok(block)
     }
 
-    /// The furthest end that any block calls acknowledged, read without sled from the copy made before recovery, or from `db`.
-    pub fn raw_acknowledged(&self) -> Result<Address, Error> {
-        let copy = self.dir.join(COPY_FILE);
-        let path = if copy.exists() { copy } else { self.dir.join(DB_FILE) };
-        raw::acknowledged(&path, self.number).map_err(|e| Error::io(&path, e))
+    fn blocks_of<'a>(&self, found: &'a OnceLock<Blocks>) -> Result<&'a Blocks, Error> {
+        match found.get() {
+            Some(blocks) => Ok(blocks),
+            None => {
+                let blocks = self.blocks()?;
+                Ok(found.get_or_init(|| blocks))
+            }
+        }
     }
 
-    /// Makes what was found after a crash durable: after a kill it may still be in the page cache only.
-    pub fn sync(&self) -> Result<(), Error> {
-        let db = self.dir.join(DB_FILE);
-        durable::sync_file(&db).map_err(|e| Error::io(&db, e))
-    }
-
-    /// Removes the copy made before recovery; everything acknowledged was found and is durable.
-    pub fn settle_recovery(&self) -> Result<(), Error> {
-        durable::remove(&self.dir, COPY_FILE).map_err(|e| Error::io(&self.dir, e))
-    }
-
-    /// Runs `work` on the open database, opening it when it is closed and closing it first when it is due.
-    fn with<T>(&self, work: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, Error> {
-        let slot = self.open_slot()?;
-        let Some(db) = slot.as_ref() else {
-            return Err(Error::Closed);
-        };
-        catch_unwind(AssertUnwindSafe(|| work(db)))
-            .map_err(|_| self.damaged("its database panicked"))?
-            .map_err(|e| Error::sled(self.number, e))
-    }
-
-    fn open_slot(&self) -> Result<RwLockReadGuard<'_, Option<sled::Db>>, Error> {
+    /// Runs `work` on the open database, opening it when it is closed or was read without sled so far.
+    fn with_sled<T>(&self, work: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, Error> {
         loop {
-            let slot = self.db.read().unwrap_or_else(PoisonError::into_inner);
+            let slot = self.slot.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(Backing::Sled(db, _)) = slot.as_ref() {
+                return self.guarded(|| work(db));
+            }
+            drop(slot);
+            let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
+            if !matches!(slot.as_ref(), Some(Backing::Sled(..))) {
+                *slot = Some(Backing::Sled(self.open_sled()?, OnceLock::new()));
+            }
+        }
+    }
+
+    fn open_slot(&self) -> Result<RwLockReadGuard<'_, Option<Backing>>, Error> {
+        loop {
+            let slot = self.slot.read().unwrap_or_else(PoisonError::into_inner);
             if slot.is_some() {
                 return Ok(slot);
             }
             drop(slot);
-            let mut slot = self.db.write().unwrap_or_else(PoisonError::into_inner);
+            let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
             if slot.is_none() {
-                // sled would make a new one, and the volume would look empty.
-                if !self.has_database() {
-                    return Err(self.damaged("its database is not there"));
-                }
                 *slot = Some(self.open()?);
             }
         }
     }
 
-    fn open(&self) -> Result<sled::Db, Error> {
+    /// Opens it through sled, or finds its blocks where sled refuses.
+    fn open(&self) -> Result<Backing, Error> {
+        if self.dir.join(CRASHED_FILE).exists() {
+            return self.blocks().map(Backing::Raw);
+        }
+        let refused = match self.open_sled() {
+            Ok(db) => return Ok(Backing::Sled(db, OnceLock::new())),
+            Err(refused) if !self.has_database() => return Err(refused),
+            Err(refused) => refused,
+        };
+        let blocks = self.blocks()?;
+        self.complain(&refused.to_string());
+        Ok(Backing::Raw(blocks))
+    }
+
+    fn open_sled(&self) -> Result<sled::Db, Error> {
+        // sled would make a new one, and the volume would look empty.
+        if self.dir.join(CRASHED_FILE).exists() || !self.has_database() {
+            return Err(self.damaged("its database is not there"));
+        }
+        self.start_sled()
+    }
+
+    fn start_sled(&self) -> Result<sled::Db, Error> {
         remove_half_snapshots(&self.dir).map_err(|e| Error::io(&self.dir, e))?;
         let config = sled::Config::new()
             .path(&self.dir)
-            .segment_size(SEGMENT_BYTES)
+            .segment_size(self.shape.segment.bytes() as usize)
             .cache_capacity(1 << 20)
             .flush_every_ms(None);
         let deadline = Instant::now() + LOCK_WAIT;
@@ -224,8 +294,21 @@ impl Volume {
         }
     }
 
+    fn guarded<T>(&self, work: impl FnOnce() -> sled::Result<T>) -> Result<T, Error> {
+        catch_unwind(AssertUnwindSafe(work))
+            .map_err(|_| self.damaged("its database panicked"))?
+            .map_err(|e| Error::sled(self.number, e))
+    }
+
     fn damaged(&self, reason: &str) -> Error {
         Error::Damaged { volume: self.number, reason: reason.to_owned() }
+    }
+
+    /// Once per volume: the reads go on.
+    fn complain(&self, reason: &str) {
+        if !self.complained.swap(true, Ordering::Relaxed) {
+            tracing::error!(volume = self.number, reason, "sled refuses a volume; its blocks are read without it");
+        }
     }
 }
 
@@ -234,6 +317,17 @@ impl Drop for Volume {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+fn last_in(db: &sled::Db) -> sled::Result<Option<u32>> {
+    let mut trees: Vec<u32> = db.tree_names().iter().filter_map(|name| number_of(name)).collect();
+    trees.sort_unstable();
+    for tree in trees.into_iter().rev() {
+        if let Some((key, _)) = db.open_tree(tree.to_be_bytes())?.last()? {
+            return Ok(number_of(&key));
+        }
+    }
+    Ok(None)
 }
 
 fn tree_name(block: u32) -> [u8; 4] {
@@ -250,7 +344,7 @@ fn is_lock(error: &io::Error) -> bool {
 }
 
 /// A crash while sled writes a snapshot leaves one under a temporary name, which makes every later open fail.
-pub fn remove_half_snapshots(dir: &Path) -> io::Result<()> {
+fn remove_half_snapshots(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name();
@@ -265,12 +359,15 @@ pub fn remove_half_snapshots(dir: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::super::block::BLOCK_BYTES_MAX;
+    use super::super::shape::{BlockKey, Segment};
     use super::*;
+
+    const SHAPE: fn() -> Shape = || Shape { key: BlockKey::of([7; 16]), segment: Segment::DEFAULT };
 
     #[test]
     fn blocks_survive_closing_and_are_written_once() {
         let home = tempfile::tempdir().expect("a directory");
-        let volume = Volume::create(home.path(), 1).expect("created");
+        let volume = Volume::create(home.path(), 1, SHAPE()).expect("created");
         assert_eq!(volume.last_block().expect("empty"), None);
         let block = vec![0xA5; BLOCK_BYTES_MAX];
         for number in 0..200 {

@@ -28,10 +28,10 @@ pub struct VolumeLimits {
     pub record_bytes: u64,
 }
 
-impl Default for VolumeLimits {
-    fn default() -> Self {
-        Self { payload_bytes: 256 << 20, blocks: 15_000, frames: 150_000, record_bytes: 24 << 20 }
-    }
+impl VolumeLimits {
+    /// What the product uses.
+    pub const DEFAULT: Self =
+        Self { payload_bytes: 256 << 20, blocks: 15_000, frames: 150_000, record_bytes: 24 << 20 };
 }
 
 /// Blocks kept free behind the limit for the last commit, the footer and the end.
@@ -42,6 +42,7 @@ const _: () = assert!(15_000 + BLOCKS_SPARE < BLOCKS_ADDRESSABLE);
 #[derive(Debug)]
 pub struct Writer {
     volume: Arc<Volume>,
+    block_bytes_max: usize,
     entries: Vec<Entry>,
     block: Vec<u8>,
     first_frame: Option<u32>,
@@ -66,7 +67,7 @@ impl Writer {
         footer: Option<&Footer>,
     ) -> Result<Self, Error> {
         log.clear(number)?;
-        let volume = Arc::new(Volume::create(log.dir(), number)?);
+        let volume = Arc::new(Volume::create(log.dir(), number, log.shape())?);
         let mut writer = Self::new(Arc::clone(&volume));
         let header = VolumeHeader { store, volume: number, counters, before };
         writer.append(&described(FrameKind::Header, [0; 32], counters.seq), &header.encode())?;
@@ -94,10 +95,12 @@ impl Writer {
 
     fn new(volume: Arc<Volume>) -> Self {
         let acknowledged = Ending { volume: volume.number(), ..Ending::NOTHING };
-        let mut block = Vec::with_capacity(block::BLOCK_BYTES_MAX);
+        let block_bytes_max = volume.shape().segment.value_bytes_max();
+        let mut block = Vec::with_capacity(block_bytes_max);
         block.resize(block::HEADER_BYTES, 0);
         Self {
             volume,
+            block_bytes_max,
             entries: Vec::new(),
             block,
             first_frame: None,
@@ -139,7 +142,7 @@ impl Writer {
     /// The header's stored length is set here.
     pub fn append(&mut self, header: &FrameHeader, stored: &[u8]) -> Result<Place, Error> {
         let header = &FrameHeader { stored_len: stored.len() as u32, ..*header };
-        if self.block.len() == block::BLOCK_BYTES_MAX {
+        if self.block.len() == self.block_bytes_max {
             self.end_block()?;
         }
         let offset = self.block.len() - block::HEADER_BYTES;
@@ -172,6 +175,11 @@ impl Writer {
         Ok(())
     }
 
+    /// Whether the volume's database is still where it was made.
+    pub fn is_there(&self) -> bool {
+        self.volume.has_database()
+    }
+
     /// Closes and opens the volume again if readers took much through it. Only right after a flush.
     pub fn recycle(&self) {
         if self.volume.is_due() && self.unflushed_bytes == 0 {
@@ -179,25 +187,41 @@ impl Writer {
         }
     }
 
-    /// Seals the volume: footer, end, sync, and sled's snapshot. Everything in it is acknowledged.
-    pub fn seal(mut self, log: &Log) -> Result<Ending, Error> {
-        self.flush(self.seq)?;
+    /// Seals the volume: footer, end, sync, and sled's snapshot. Returns where it ends; when that fails, where what was
+    /// acknowledged before ends.
+    pub fn seal(mut self, log: &Log) -> (Ending, Result<(), Error>) {
+        let acknowledged = self.acknowledged;
+        let sealed = self.flush(self.seq).and_then(|()| self.put_footer(log));
+        if sealed.is_ok() {
+            return (self.acknowledged, sealed);
+        }
+        self.retire();
+        (acknowledged, sealed)
+    }
+
+    fn put_footer(&mut self, log: &Log) -> Result<(), Error> {
         let footer = footer(log, self.volume(), std::mem::take(&mut self.entries))?;
         let place = self.append(&footer_header(self.volume(), self.seq), &footer.encode())?;
         self.end_block()?;
         let address = place.address.0.to_le_bytes();
         self.append(&described(FrameKind::End, [0; 32], self.seq), &address)?;
         self.flush(self.seq)?;
-        self.volume.settle()?;
-        Ok(self.acknowledged)
+        self.volume.settle()
     }
 
     /// Gives the volume up after an error, and returns what its successor must say of it.
     pub fn abandon(mut self, log: &Log) -> (Ending, Option<Footer>) {
         self.entries.truncate(self.acknowledged_entries);
-        self.volume.close();
+        self.retire();
         let entries = std::mem::take(&mut self.entries);
         (self.acknowledged, footer(log, self.volume(), entries).ok())
+    }
+
+    fn retire(&self) {
+        if let Err(error) = self.volume.retire() {
+            let (volume, error) = (self.volume(), &error as &dyn std::error::Error);
+            tracing::warn!(volume, error, "a volume that failed could not be put to rest");
+        }
     }
 
     /// Leaves the volume open for the next start; flushed before.
@@ -209,7 +233,7 @@ impl Writer {
 
     fn put(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
         while !bytes.is_empty() {
-            let room = block::BLOCK_BYTES_MAX - self.block.len();
+            let room = self.block_bytes_max - self.block.len();
             let (now, later) = bytes.split_at(room.min(bytes.len()));
             self.block.extend_from_slice(now);
             bytes = later;
@@ -233,7 +257,7 @@ impl Writer {
             first_frame: self.first_frame.take(),
             acknowledged: self.acknowledged.end,
         };
-        let sum = block::finish(&header, &mut self.block);
+        let sum = block::finish(&self.volume.shape().key, &header, &mut self.block);
         self.volume.put(self.next_block, &self.block)?;
         self.running = scan::run(self.running, sum);
         self.payload_bytes += payload as u64;

@@ -22,6 +22,12 @@ pub enum RowsError {
         /// what was found
         reason: String,
     },
+    /// The files of a run are gone: the catalog has to be rebuilt from the log, unless all of the data directory is gone.
+    #[error("catalog run {run} is not there")]
+    Missing {
+        /// the run's directory name
+        run: String,
+    },
     /// Runs are missing or overlap: the catalog has to be rebuilt from the log.
     #[error("catalog run {run} does not follow checkpoint {before}")]
     Gap {
@@ -49,4 +55,14 @@ pub enum RowsError {
         /// the system's answer
         source: std::io::Error,
     },
+}
+
+impl RowsError {
+    /// Whether it is a verdict about the catalog's bytes, which a rebuild mends, rather than a failure to reach them.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::Unreadable { .. } | Self::Missing { .. } | Self::Gap { .. } => true,
+            Self::RowTooLarge { .. } | Self::Sled(_) | Self::Io { .. } => false,
+        }
+    }
 }

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 mod delta;
@@ -11,6 +12,8 @@ mod error;
 mod filter;
 mod merge;
 mod page;
+mod pages;
+mod rewrite;
 mod run;
 mod run_writer;
 mod sled_dir;
@@ -25,13 +28,8 @@ use self::page::Entry;
 use self::run::{Budget, Found, Run, Span};
 use self::run_writer::{RunWriter, TEMPORARY};
 use self::sled_dir::io_error;
+use super::shape::Shape;
 
-/// Runs of one size class that are merged into one of the next.
-const FAN_IN: usize = 8;
-/// Upper end of the smallest size class; each next one is `FAN_IN` times as wide.
-const TIER_BYTES: u64 = 8 * 1024 * 1024;
-/// Larger runs are left alone: sled rewrites the list of its trees with each new tree.
-const RUN_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// Rows a scan takes from the delta at a time.
 const SCAN_ROWS: usize = 1024;
 
@@ -71,10 +69,13 @@ pub struct RunSummary {
 /// The row store.
 pub struct Rows {
     dir: PathBuf,
+    shape: Shape,
     budget: Arc<Budget>,
     state: RwLock<State>,
     /// held while runs are written, so that only one thread does
     writing: Mutex<()>,
+    /// a page or run was met that only a rebuild mends
+    damaged: AtomicBool,
 }
 
 struct State {
@@ -98,10 +99,10 @@ impl Rows {
     ///
     /// # Errors
     /// `Damaged`, `Unreadable` and `Gap` mean that the catalog has to be rebuilt.
-    pub fn open(dir: &Path) -> Result<(Rows, Option<Vec<u8>>), RowsError> {
+    pub fn open(dir: &Path, shape: Shape) -> Result<(Rows, Option<Vec<u8>>), RowsError> {
         fs::create_dir_all(dir).map_err(io_error(dir))?;
         let budget = Arc::new(Budget::default());
-        let mut runs = open_runs(dir, spans(dir)?, &budget)?;
+        let mut runs = open_runs(dir, spans(dir)?, shape, &budget)?;
         runs.sort_by_key(|run| run.span.from);
         let mut before = 0;
         for run in &runs {
@@ -113,7 +114,20 @@ impl Rows {
         runs.reverse();
         let mark = runs.first().map(|run| run.footer.mark.clone());
         let state = RwLock::new(State { delta: Delta::default(), frozen: None, runs: runs.into() });
-        Ok((Rows { dir: dir.to_owned(), budget, state, writing: Mutex::new(()) }, mark))
+        let (writing, damaged) = (Mutex::new(()), AtomicBool::new(false));
+        Ok((Rows { dir: dir.to_owned(), shape, budget, state, writing, damaged }, mark))
+    }
+
+    /// Whether something was met since it was opened that only [`Rows::rebuild`] mends.
+    pub fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Acquire)
+    }
+
+    fn notice<T>(&self, result: Result<T, RowsError>) -> Result<T, RowsError> {
+        if result.as_ref().is_err_and(RowsError::is_damage) {
+            self.damaged.store(true, Ordering::Release);
+        }
+        result
     }
 
     /// The row of a key.
@@ -127,6 +141,10 @@ impl Rows {
     }
 
     fn find(&self, key: &[u8]) -> Result<Option<Found>, RowsError> {
+        self.notice(self.find_newest(key))
+    }
+
+    fn find_newest(&self, key: &[u8]) -> Result<Option<Found>, RowsError> {
         let runs = {
             let state = self.read();
             let frozen = || state.frozen.as_ref().and_then(|frozen| frozen.delta.get(key));
@@ -149,7 +167,7 @@ impl Rows {
         let mut out = Vec::with_capacity(limit.min(SCAN_ROWS));
         let mut from = from.to_vec();
         while out.len() < limit && from.as_slice() < until {
-            match self.scan_some(&from, until, limit, &mut out)? {
+            match self.notice(self.scan_some(&from, until, limit, &mut out))? {
                 Some(next) => from = next,
                 None => break,
             }
@@ -247,18 +265,13 @@ impl Rows {
         if let Some(frozen) = frozen {
             self.write_delta(&frozen)?;
         }
-        loop {
-            let runs = Arc::clone(&self.read().runs);
-            let sizes: Vec<u64> = runs.iter().map(|run| run.footer.bytes).collect();
-            let Some(count) = merge_due(&sizes) else { return Ok(()) };
-            self.merge(&runs, count)?;
-        }
+        self.notice(self.merge_due_runs())
     }
 
     fn write_delta(&self, frozen: &Frozen) -> Result<(), RowsError> {
         let number = self.read().runs.first().map_or(1, |newest| newest.span.to + 1);
         let span = Span { from: number, to: number };
-        let mut writer = RunWriter::create(&self.dir, span, frozen.delta.rows.len() as u64)?;
+        let mut writer = RunWriter::create(&self.dir, span, self.shape, frozen.delta.rows.len() as u64)?;
         for (key, (seq, value)) in &frozen.delta.rows {
             writer.push(&Entry { key, seq: *seq, value: value.as_deref() })?;
         }
@@ -266,29 +279,6 @@ impl Rows {
         let mut state = self.write();
         state.runs = std::iter::once(run).chain(state.runs.iter().cloned()).collect();
         state.frozen = None;
-        Ok(())
-    }
-
-    /// Merges the newest `count` runs into one; tombstones go when nothing older is left for them to hide.
-    fn merge(&self, runs: &[Arc<Run>], count: usize) -> Result<(), RowsError> {
-        let (inputs, older) = runs.split_at(count);
-        let (Some(newest), Some(oldest)) = (inputs.first(), inputs.last()) else { return Ok(()) };
-        let span = Span { from: oldest.span.from, to: newest.span.to };
-        let mut sources = Vec::with_capacity(count);
-        for run in inputs {
-            sources.extend(run.cursor(&[])?.map(|cursor| Source::Run(Box::new(cursor))));
-        }
-        let mut merge = Merge::new(sources);
-        let mut writer = RunWriter::create(&self.dir, span, inputs.iter().map(|run| run.footer.rows).sum())?;
-        while let Some(entry) = merge.entry() {
-            if entry.value.is_some() || !older.is_empty() {
-                writer.push(&entry)?;
-            }
-            merge.advance()?;
-        }
-        let merged = Arc::new(writer.finish(&newest.footer.mark, Arc::clone(&self.budget))?);
-        self.write().runs = std::iter::once(merged).chain(older.iter().cloned()).collect();
-        inputs.iter().for_each(|run| run.supersede());
         Ok(())
     }
 
@@ -317,21 +307,6 @@ fn after(key: &[u8]) -> Vec<u8> {
     [key, &[0]].concat()
 }
 
-/// How many of the newest runs are to be merged, given their sizes, newest first: as soon as `FAN_IN` neighbours are of a size class or below.
-fn merge_due(sizes: &[u64]) -> Option<usize> {
-    let mut class = TIER_BYTES;
-    loop {
-        let count = sizes.iter().take_while(|bytes| **bytes <= class).count();
-        if count >= FAN_IN {
-            return (sizes[..count].iter().sum::<u64>() <= RUN_BYTES_MAX).then_some(count);
-        }
-        if count == sizes.len() {
-            return None;
-        }
-        class *= FAN_IN as u64;
-    }
-}
-
 /// The runs in `dir`, the widest first; what a crash left is removed.
 fn spans(dir: &Path) -> Result<Vec<Span>, RowsError> {
     let mut spans = Vec::new();
@@ -352,11 +327,11 @@ fn spans(dir: &Path) -> Result<Vec<Span>, RowsError> {
 }
 
 /// Opens what is complete. A run inside a complete one is superseded; one without a footer was never completed. Both are removed.
-fn open_runs(dir: &Path, spans: Vec<Span>, budget: &Arc<Budget>) -> Result<Vec<Arc<Run>>, RowsError> {
+fn open_runs(dir: &Path, spans: Vec<Span>, shape: Shape, budget: &Arc<Budget>) -> Result<Vec<Arc<Run>>, RowsError> {
     let mut runs: Vec<Arc<Run>> = Vec::new();
     for span in spans {
         let superseded = runs.iter().any(|run| run.span.contains(span));
-        let run = if superseded { None } else { Run::open(dir, span, Arc::clone(budget))? };
+        let run = if superseded { None } else { Run::open(dir, span, shape, Arc::clone(budget))? };
         match run {
             Some(run) => runs.push(Arc::new(run)),
             None => {

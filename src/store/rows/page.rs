@@ -3,14 +3,18 @@
 //! It never does IO and never panics on bytes from outside.
 //!
 //! ```text
-//! page  : checksum u64 · rows                     checksum = BLAKE3-64(run from · run to · page number · rows)
+//! page  : "RBp1" · number u32 · bytes u32 · checksum u64 · rows
+//!         checksum = keyed BLAKE3-64(run from · run to · page number · rows); magic, number and bytes are for the raw scan
 //! row   : shared varint · rest varint · key rest · seq varint · (0 = tombstone | value bytes + 1) varint · value
 //! index : pages u32 · end of each separator u32 … · separators
 //! ```
 
+use crate::store::shape::BlockKey;
+
 /// Where a page belongs; part of its checksum, so that no page passes for another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
+    pub key: BlockKey,
     pub from: u32,
     pub to: u32,
     pub page: u32,
@@ -28,11 +32,16 @@ pub(super) struct Entry<'a> {
 #[derive(Debug)]
 pub(super) struct Malformed;
 
+pub(super) const MAGIC: [u8; 4] = *b"RBp1";
+/// The number under which a run's footer is sealed; no page has it.
+pub(super) const FOOTER_PAGE: u32 = u32::MAX;
 /// Bytes in front of the rows of a page.
-pub(super) const CHECKSUM_BYTES: usize = 8;
+pub(super) const HEAD_BYTES: usize = 20;
+const CHECKSUM_AT: usize = 12;
+const CHECKSUM_BYTES: usize = HEAD_BYTES - CHECKSUM_AT;
 
 fn checksum(body: &[u8], place: Place) -> [u8; CHECKSUM_BYTES] {
-    let mut hasher = blake3::Hasher::new();
+    let mut hasher = place.key.hasher();
     for number in [place.from, place.to, place.page] {
         hasher.update(&number.to_le_bytes());
     }
@@ -42,16 +51,36 @@ fn checksum(body: &[u8], place: Place) -> [u8; CHECKSUM_BYTES] {
     short
 }
 
-/// Writes the checksum into the first bytes of `page`, which were left free for it.
+/// Fills in the first bytes of `page`, which were left free for it.
 pub(super) fn seal(page: &mut [u8], place: Place) {
-    let (head, body) = page.split_at_mut(CHECKSUM_BYTES);
-    head.copy_from_slice(&checksum(body, place));
+    let length = page.len() as u32;
+    let (head, body) = page.split_at_mut(HEAD_BYTES);
+    head[..4].copy_from_slice(&MAGIC);
+    head[4..8].copy_from_slice(&place.page.to_le_bytes());
+    head[8..12].copy_from_slice(&length.to_le_bytes());
+    head[CHECKSUM_AT..].copy_from_slice(&checksum(body, place));
 }
 
 /// The body of a sealed page, when it is what was sealed for this place.
 pub(super) fn open(page: &[u8], place: Place) -> Option<&[u8]> {
-    let (head, body) = page.split_at_checked(CHECKSUM_BYTES)?;
-    (head == checksum(body, place)).then_some(body)
+    let (head, body) = page.split_at_checked(HEAD_BYTES)?;
+    let fits = head[..4] == MAGIC && number_in(head) == place.page && length_in(head) == page.len();
+    (fits && head[CHECKSUM_AT..] == checksum(body, place)).then_some(body)
+}
+
+/// Number and length of the sealed page that `bytes` begin with, whatever follows it.
+pub(super) fn open_first(bytes: &[u8], place: impl Fn(u32) -> Place) -> Option<(u32, usize)> {
+    let head = bytes.get(..HEAD_BYTES)?;
+    let (number, length) = (number_in(head), length_in(head));
+    open(bytes.get(..length)?, place(number)).map(|_| (number, length))
+}
+
+fn number_in(head: &[u8]) -> u32 {
+    u32::from_le_bytes([head[4], head[5], head[6], head[7]])
+}
+
+fn length_in(head: &[u8]) -> usize {
+    u32::from_le_bytes([head[8], head[9], head[10], head[11]]) as usize
 }
 
 fn put_varint(out: &mut Vec<u8>, mut number: u64) {
@@ -98,11 +127,11 @@ pub(super) struct Builder {
 
 impl Builder {
     pub fn new() -> Builder {
-        Builder { bytes: vec![0; CHECKSUM_BYTES], last_key: Vec::new() }
+        Builder { bytes: vec![0; HEAD_BYTES], last_key: Vec::new() }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.bytes.len() == CHECKSUM_BYTES
+        self.bytes.len() == HEAD_BYTES
     }
 
     /// Bytes the page would have with this row, key compression not counted.
@@ -125,7 +154,7 @@ impl Builder {
 
     /// The sealed page; the builder is empty afterwards, but still knows its last key.
     pub fn finish(&mut self, place: Place) -> Vec<u8> {
-        let mut page = std::mem::replace(&mut self.bytes, vec![0; CHECKSUM_BYTES]);
+        let mut page = std::mem::replace(&mut self.bytes, vec![0; HEAD_BYTES]);
         seal(&mut page, place);
         page
     }
@@ -148,7 +177,7 @@ pub(super) struct Reader {
 impl Reader {
     /// Moves to the next row of `page` (the first, for a new reader); false at its end.
     pub fn step(&mut self, page: &[u8]) -> Result<bool, Malformed> {
-        let mut at = self.at.max(CHECKSUM_BYTES);
+        let mut at = self.at.max(HEAD_BYTES);
         if at >= page.len() {
             return Ok(false);
         }
@@ -247,7 +276,9 @@ impl Index {
 mod tests {
     use super::*;
 
-    const PLACE: Place = Place { from: 1, to: 3, page: 7 };
+    fn place(page: u32) -> Place {
+        Place { key: BlockKey::of([1; 16]), from: 1, to: 3, page }
+    }
 
     fn sample() -> Vec<(Vec<u8>, u64, Option<Vec<u8>>)> {
         (0..200u32)
@@ -267,9 +298,11 @@ mod tests {
         for (key, seq, value) in &sample() {
             builder.push(&Entry { key, seq: *seq, value: value.as_deref() });
         }
-        let page = builder.finish(PLACE);
-        assert!(open(&page, PLACE).is_some());
-        assert!(open(&page, Place { page: 8, ..PLACE }).is_none());
+        let page = builder.finish(place(7));
+        assert!(open(&page, place(7)).is_some());
+        assert!(open(&page, place(8)).is_none());
+        assert!(open(&page, Place { key: BlockKey::of([2; 16]), ..place(7) }).is_none(), "another store's");
+        assert_eq!(open_first(&[page.clone(), vec![7; 9]].concat(), place), Some((7, page.len())));
         let mut reader = Reader::default();
         for (key, seq, value) in &sample() {
             assert!(reader.step(&page).unwrap());
@@ -284,12 +317,12 @@ mod tests {
         for (key, seq, value) in sample().iter().take(20) {
             builder.push(&Entry { key, seq: *seq, value: value.as_deref() });
         }
-        let page = builder.finish(PLACE);
+        let page = builder.finish(place(7));
         for at in 0..page.len() {
-            assert!(open(&page[..at], PLACE).is_none());
+            assert!(open(&page[..at], place(7)).is_none());
             let mut bad = page.clone();
             bad[at] ^= 0x40;
-            assert!(open(&bad, PLACE).is_none());
+            assert!(open(&bad, place(7)).is_none());
             let mut reader = Reader::default();
             while matches!(reader.step(&bad), Ok(true)) {}
         }

@@ -4,22 +4,20 @@
 //!
 //! ```text
 //! tree n (u32 BE)  pages 9n … 9n+8 under their number (u32 BE): rows, then the tail (index ‖ filter) in pieces
-//! tree "footer"    key 0: checksum · magic · pages u32 · tail pages u32 · index bytes u64 · rows u64 · bytes u64 · mark
+//! tree "footer"    key 0, sealed as page FFFFFFFF: magic · pages u32 · tail pages u32 · index bytes u64 · rows u64 · bytes u64 · mark
 //! ```
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::RowsError;
 use super::filter::{Filter, Probe};
-use super::page::{self, Entry, Index, Place, Reader};
+use super::page::{self, Entry, FOOTER_PAGE, Index, Place, Reader};
+use super::pages::{PAGES_PER_TREE, PageFile};
 use super::sled_dir;
+use crate::store::shape::{BlockKey, Shape};
 
-/// A tree that ends at nine values is written exactly once; the tenth would rewrite its leaf.
-pub(super) const PAGES_PER_TREE: u32 = 9;
-pub(super) const FOOTER_TREE: &[u8] = b"footer";
-pub(super) const FOOTER_KEY: &[u8] = &[0];
 const FOOTER_MAGIC: &[u8; 4] = b"RBr1";
 /// sled keeps what it has read; above this many bytes over all runs, a run closes its handle …
 const READ_BYTES_MAX: u64 = 32 * 1024 * 1024;
@@ -43,7 +41,7 @@ pub(super) struct Footer {
 
 impl Footer {
     pub fn seal(&self, place: Place) -> Vec<u8> {
-        let mut out = vec![0; page::CHECKSUM_BYTES];
+        let mut out = vec![0; page::HEAD_BYTES];
         out.extend_from_slice(FOOTER_MAGIC);
         out.extend_from_slice(&self.pages.to_le_bytes());
         out.extend_from_slice(&self.tail_pages.to_le_bytes());
@@ -91,13 +89,8 @@ impl Span {
         format!("run-{:08}-{:08}", self.from, self.to)
     }
 
-    pub fn place(self, page: u32) -> Place {
-        Place { from: self.from, to: self.to, page }
-    }
-
-    /// The place of the footer: no page has this number.
-    pub fn footer_place(self) -> Place {
-        self.place(u32::MAX)
+    pub fn place(self, key: BlockKey, page: u32) -> Place {
+        Place { key, from: self.from, to: self.to, page }
     }
 
     pub fn contains(self, other: Span) -> bool {
@@ -108,14 +101,13 @@ impl Span {
 /// What a row lookup in one run gives: the seq, and the value or a tombstone.
 pub(super) type Found = (u64, Option<Vec<u8>>);
 
-/// A complete run. Readers run in parallel; the handle is closed and opened again as memory demands.
+/// A complete run. Readers run in parallel.
 pub(super) struct Run {
     pub span: Span,
     pub footer: Footer,
-    dir: PathBuf,
     index: Index,
     filter: Filter,
-    handle: RwLock<Option<sled::Db>>,
+    pages: PageFile,
     recent: Mutex<Option<(u32, sled::IVec)>>,
     budget: Arc<Budget>,
     share: AtomicU64,
@@ -126,7 +118,7 @@ pub(super) struct Run {
 impl Run {
     /// A run just written: nothing of it has to be read.
     pub fn written(
-        catalog: &Path,
+        pages: PageFile,
         span: Span,
         footer: Footer,
         index: Index,
@@ -136,10 +128,9 @@ impl Run {
         Run {
             span,
             footer,
-            dir: catalog.join(span.name()),
             index,
             filter,
-            handle: RwLock::new(None),
+            pages,
             recent: Mutex::new(None),
             budget,
             share: AtomicU64::new(0),
@@ -149,20 +140,17 @@ impl Run {
     }
 
     /// Reads footer and index; `None` when the run has no footer, that is, was never completed.
-    pub fn open(catalog: &Path, span: Span, budget: Arc<Budget>) -> Result<Option<Run>, RowsError> {
-        let dir = catalog.join(span.name());
-        let db = sled_dir::open(&dir)?;
-        let result = read_footer(&dir, &db, span);
-        let Some(footer) = result? else {
-            sled_dir::close(&dir, db)?;
+    pub fn open(catalog: &Path, span: Span, shape: Shape, budget: Arc<Budget>) -> Result<Option<Run>, RowsError> {
+        let pages = PageFile::at(catalog, span, shape);
+        let Some(footer) = read_footer(&pages, span, shape)? else {
+            pages.close()?;
             return Ok(None);
         };
-        let empty = Run::written(catalog, span, footer, Index::default(), Filter::for_rows(0), budget);
-        *empty.handle.write().unwrap_or_else(PoisonError::into_inner) = Some(db);
+        let empty = Run::written(pages, span, footer, Index::default(), Filter::for_rows(0), budget);
         let (index, filter) = empty.read_tail()?;
-        let run = Run::written(catalog, span, empty.footer.clone(), index, filter, Arc::clone(&empty.budget));
+        let (footer, budget) = (empty.footer.clone(), Arc::clone(&empty.budget));
         drop(empty); // closes the handle: the index came through memory that is better given back
-        Ok(Some(run))
+        Ok(Some(Run::written(PageFile::at(catalog, span, shape), span, footer, index, filter, budget)))
     }
 
     fn read_tail(&self) -> Result<(Index, Filter), RowsError> {
@@ -170,7 +158,7 @@ impl Run {
         let mut tail = Vec::new();
         let last = self.footer.pages.checked_add(self.footer.tail_pages).ok_or_else(|| unreadable("page count"))?;
         for number in self.footer.pages..last {
-            tail.extend_from_slice(&self.page(number)?[page::CHECKSUM_BYTES..]);
+            tail.extend_from_slice(&self.page(number)?[page::HEAD_BYTES..]);
         }
         let (index, filter) = usize::try_from(self.footer.index_bytes)
             .ok()
@@ -223,28 +211,10 @@ impl Run {
         {
             return Ok(page.clone());
         }
-        let page = self.fetch(number)?.filter(|page| page::open(page, self.span.place(number)).is_some());
-        let page = page.ok_or_else(|| self.damaged(number))?;
+        let page = self.pages.page(number)?.ok_or_else(|| self.damaged(number))?;
         *self.recent.lock().unwrap_or_else(PoisonError::into_inner) = Some((number, page.clone()));
         self.account(number, page.len())?;
         Ok(page)
-    }
-
-    fn fetch(&self, number: u32) -> Result<Option<sled::IVec>, RowsError> {
-        loop {
-            if let Some(db) = &*self.handle.read().unwrap_or_else(PoisonError::into_inner) {
-                let tree = (number / PAGES_PER_TREE).to_be_bytes();
-                let read = sled_dir::guarded(&self.dir, || db.open_tree(tree)?.get(number.to_be_bytes()));
-                return read.map_err(|error| match error {
-                    RowsError::Unreadable { .. } => self.damaged(number),
-                    other => other,
-                });
-            }
-            let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
-            if handle.is_none() {
-                *handle = Some(sled_dir::open(&self.dir)?);
-            }
-        }
     }
 
     /// sled reads a whole tree for one of its pages, and keeps it.
@@ -259,24 +229,17 @@ impl Run {
         if all >= READ_BYTES_MAX && share >= READ_BYTES_SHARE { self.recycle() } else { Ok(()) }
     }
 
-    /// Closes the handle, which is what gives sled's memory back; the next read opens it again.
     fn recycle(&self) -> Result<(), RowsError> {
-        let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
         let share = self.share.swap(0, Ordering::Relaxed);
         self.budget.0.fetch_sub(share, Ordering::Relaxed);
-        handle.take().map_or(Ok(()), |db| sled_dir::close(&self.dir, db))
+        self.pages.close()
     }
 }
 
-/// The footer of the run in `db`; `None` when it was never written.
-pub(super) fn read_footer(dir: &Path, db: &sled::Db, span: Span) -> Result<Option<Footer>, RowsError> {
-    let names = sled_dir::guarded(dir, || Ok(db.tree_names()))?;
-    if !names.iter().any(|name| name == FOOTER_TREE) {
-        return Ok(None);
-    }
-    let bytes = sled_dir::guarded(dir, || db.open_tree(FOOTER_TREE)?.get(FOOTER_KEY))?;
-    let Some(bytes) = bytes else { return Ok(None) };
-    let footer = Footer::open(&bytes, span.footer_place());
+/// The footer of a run; `None` when it was never written.
+pub(super) fn read_footer(pages: &PageFile, span: Span, shape: Shape) -> Result<Option<Footer>, RowsError> {
+    let Some(bytes) = pages.page(FOOTER_PAGE)? else { return Ok(None) };
+    let footer = Footer::open(&bytes, span.place(shape.key, FOOTER_PAGE));
     footer
         .map(Some)
         .ok_or_else(|| RowsError::Unreadable { run: span.name(), reason: "the footer does not verify".to_owned() })
@@ -285,7 +248,7 @@ pub(super) fn read_footer(dir: &Path, db: &sled::Db, span: Span) -> Result<Optio
 impl Drop for Run {
     fn drop(&mut self) {
         let closed = self.recycle();
-        let removed = if self.superseded.load(Ordering::Acquire) { sled_dir::remove(&self.dir) } else { Ok(()) };
+        let removed = if self.superseded.load(Ordering::Acquire) { sled_dir::remove(self.pages.dir()) } else { Ok(()) };
         if let Err(error) = closed.and(removed) {
             tracing::warn!(run = self.span.name(), %error, "a catalog run was not put away; the next start does it");
         }

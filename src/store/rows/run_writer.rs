@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use super::RowsError;
 use super::filter::{Filter, Probe};
-use super::page::{self, Builder, Entry, Index};
-use super::run::{Budget, FOOTER_KEY, FOOTER_TREE, Footer, PAGES_PER_TREE, Run, Span, read_footer};
+use super::page::{self, Builder, Entry, FOOTER_PAGE, Index};
+use super::pages::{FOOTER_KEY, FOOTER_TREE, PAGES_PER_TREE, PageFile};
+use super::run::{Budget, Footer, Run, Span};
 use super::sled_dir::{self, io_error};
+use crate::store::shape::Shape;
 
 /// A page is closed before it would grow over this. Measured at 8, 16 and 32 KiB, see ARCHITECTURE.md.
 const PAGE_BYTES: usize = 16 * 1024;
-/// With nine of them in a tree and this much in one, a page stays inline in sled.
-const PAGE_BYTES_MAX: usize = 240 * 1024;
 const TAIL_PIECE_BYTES: usize = 64 * 1024;
 /// sled queues buffers without a limit.
 const FLUSH_BYTES: usize = 4 * 1024 * 1024;
@@ -28,6 +28,7 @@ pub(super) struct RunWriter {
     catalog: PathBuf,
     dir: PathBuf,
     span: Span,
+    shape: Shape,
     db: Option<sled::Db>,
     tree: Option<(u32, sled::Tree)>,
     page: Builder,
@@ -42,16 +43,17 @@ pub(super) struct RunWriter {
 
 impl RunWriter {
     /// Starts the run `span` of at most `rows_max` rows in a temporary directory.
-    pub fn create(catalog: &Path, span: Span, rows_max: u64) -> Result<RunWriter, RowsError> {
+    pub fn create(catalog: &Path, span: Span, shape: Shape, rows_max: u64) -> Result<RunWriter, RowsError> {
         let dir = catalog.join(format!("{TEMPORARY}{}", span.name()));
         if dir.exists() {
             fs::remove_dir_all(&dir).map_err(io_error(&dir))?;
         }
         Ok(RunWriter {
             catalog: catalog.to_owned(),
-            db: Some(sled_dir::open(&dir)?),
+            db: Some(sled_dir::open(&dir, shape.segment)?),
             dir,
             span,
+            shape,
             tree: None,
             page: Builder::new(),
             index: Index::default(),
@@ -66,11 +68,12 @@ impl RunWriter {
 
     /// Adds a row; its key is above all keys before it.
     pub fn push(&mut self, entry: &Entry<'_>) -> Result<(), RowsError> {
-        if !self.page.is_empty() && self.page.bytes_with(entry) > PAGE_BYTES {
+        let bytes_max = self.shape.segment.value_bytes_max();
+        if !self.page.is_empty() && self.page.bytes_with(entry) > PAGE_BYTES.min(bytes_max) {
             self.end_page()?;
         }
         if self.page.is_empty() {
-            if self.page.bytes_with(entry) > PAGE_BYTES_MAX {
+            if self.page.bytes_with(entry) > bytes_max {
                 return Err(RowsError::RowTooLarge {
                     key_bytes: entry.key.len(),
                     value_bytes: entry.value.map_or(0, <[u8]>::len),
@@ -87,14 +90,14 @@ impl RunWriter {
     }
 
     fn end_page(&mut self) -> Result<(), RowsError> {
-        let page = self.page.finish(self.span.place(self.pages));
+        let page = self.page.finish(self.span.place(self.shape.key, self.pages));
         self.put(page)
     }
 
     fn db(&mut self) -> Result<&sled::Db, RowsError> {
         let db = match self.db.take() {
             Some(db) => db,
-            None => sled_dir::open(&self.dir)?,
+            None => sled_dir::open_existing(&self.dir, self.shape.segment)?,
         };
         Ok(self.db.insert(db))
     }
@@ -150,10 +153,11 @@ impl RunWriter {
         let index_bytes = tail.len() as u64;
         self.filter.write(&mut tail);
         let first = self.pages;
-        for piece in tail.chunks(TAIL_PIECE_BYTES) {
-            let mut page = vec![0; page::CHECKSUM_BYTES];
+        let bytes_max = self.shape.segment.value_bytes_max() - page::HEAD_BYTES;
+        for piece in tail.chunks(TAIL_PIECE_BYTES.min(bytes_max)) {
+            let mut page = vec![0; page::HEAD_BYTES];
             page.extend_from_slice(piece);
-            page::seal(&mut page, self.span.place(self.pages));
+            page::seal(&mut page, self.span.place(self.shape.key, self.pages));
             self.put(page)?;
         }
         Ok((self.pages - first, index_bytes))
@@ -167,25 +171,28 @@ impl RunWriter {
         let pages = self.pages;
         let (tail_pages, index_bytes) = self.put_tail()?;
         let footer = Footer { pages, tail_pages, index_bytes, rows: self.rows, bytes: self.bytes, mark: mark.to_vec() };
-        let (dir, sealed) = (self.dir.clone(), footer.seal(self.span.footer_place()));
+        let (dir, sealed) = (self.dir.clone(), footer.seal(self.span.place(self.shape.key, FOOTER_PAGE)));
         let db = self.db()?;
         sled_dir::guarded(&dir, || db.open_tree(FOOTER_TREE)?.insert(FOOTER_KEY, sealed))?;
         self.close()?;
         self.check_again(&footer)?;
         self.publish()?;
-        let RunWriter { catalog, span, index, filter, .. } = self;
-        Ok(Run::written(&catalog, span, footer, index, filter, budget))
+        let RunWriter { catalog, span, shape, index, filter, .. } = self;
+        Ok(Run::written(PageFile::at(&catalog, span, shape), span, footer, index, filter, budget))
     }
 
     /// Only opening writes sled's snapshot, without which a damaged bit is not an error but a silent end of the log.
     fn check_again(&mut self, footer: &Footer) -> Result<(), RowsError> {
-        let (dir, span) = (self.dir.clone(), self.span);
-        let written = read_footer(&dir, self.db()?, span)?;
+        let place = self.span.place(self.shape.key, FOOTER_PAGE);
+        let dir = self.dir.clone();
+        let db = self.db()?;
+        let written = sled_dir::guarded(&dir, || db.open_tree(FOOTER_TREE)?.get(FOOTER_KEY))?;
         self.close()?;
-        if written.as_ref() == Some(footer) {
+        if written.and_then(|bytes| Footer::open(&bytes, place)).as_ref() == Some(footer) {
             return Ok(());
         }
-        Err(RowsError::Unreadable { run: span.name(), reason: "the footer just written does not read back".to_owned() })
+        let (run, reason) = (self.span.name(), "the footer just written does not read back".to_owned());
+        Err(RowsError::Unreadable { run, reason })
     }
 
     fn publish(&self) -> Result<(), RowsError> {

@@ -10,9 +10,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::RowsError;
+use crate::store::shape::Segment;
 
-/// So that a page stays inline: sled moves values above a quarter of a segment into files it never syncs.
-const SEGMENT_BYTES: usize = 1024 * 1024;
 /// sled may not go lower; what really bounds memory is that handles are dropped and opened again.
 const CACHE_BYTES: u64 = 256 * 1024;
 const LOCK_TRIES: u32 = 500;
@@ -48,11 +47,19 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     format!("sled panicked: {}", text.unwrap_or("without a message"))
 }
 
+/// Opens the database in `dir`; sled itself would make a new one where there is none.
+pub(super) fn open_existing(dir: &Path, segment: Segment) -> Result<sled::Db, RowsError> {
+    if dir.join("db").exists() { open(dir, segment) } else { Err(RowsError::Missing { run: name_of(dir) }) }
+}
+
 /// Opens (or creates) the database in `dir`.
-pub(super) fn open(dir: &Path) -> Result<sled::Db, RowsError> {
+pub(super) fn open(dir: &Path, segment: Segment) -> Result<sled::Db, RowsError> {
     remove_half_snapshots(dir)?;
-    let config =
-        sled::Config::new().path(dir).segment_size(SEGMENT_BYTES).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+    let config = sled::Config::new()
+        .path(dir)
+        .segment_size(segment.bytes() as usize)
+        .cache_capacity(CACHE_BYTES)
+        .flush_every_ms(None);
     let mut tries = 0;
     loop {
         match guarded(dir, || config.open()) {

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::super::shape::{BlockKey, Segment};
+use super::rewrite::{FAN_IN, merge_due};
 use super::*;
+
+const SHAPE: fn() -> Shape = || Shape { key: BlockKey::of([7; 16]), segment: Segment::DEFAULT };
 
 type Model = BTreeMap<Vec<u8>, (u64, Option<Vec<u8>>)>;
 
@@ -24,7 +28,7 @@ fn change(key: &str, seq: u64, value: Option<&str>) -> Change {
 }
 
 fn open(dir: &Path) -> (Rows, Option<Vec<u8>>) {
-    Rows::open(dir).unwrap()
+    Rows::open(dir, SHAPE()).unwrap()
 }
 
 fn checkpoint(rows: &Rows, mark: &str) {
@@ -190,7 +194,10 @@ fn what_a_crash_leaves_is_removed() {
     copy(&runs[0], &dir.path().join("tmp-run-00000004-00000004"));
     copy(&runs[0], &dir.path().join("run-00000001-00000002.dead"));
     std::fs::write(runs[1].join("snap.0000000000000400.generating"), b"half").unwrap();
-    sled_dir::open(&dir.path().join("run-00000004-00000004")).unwrap().insert(b"no", b"footer").unwrap();
+    sled_dir::open(&dir.path().join("run-00000004-00000004"), SHAPE().segment)
+        .unwrap()
+        .insert(b"no", b"footer")
+        .unwrap();
     let (rows, mark) = open(dir.path());
     assert_eq!((mark.as_deref(), paged(&rows, 999).len()), (Some(&b"2"[..]), 6_000));
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3);
@@ -218,7 +225,7 @@ fn a_run_inside_a_merged_one_is_removed() {
 fn a_missing_run_is_an_error() {
     let (dir, runs) = three_runs();
     std::fs::remove_dir_all(&runs[1]).unwrap();
-    assert!(matches!(Rows::open(dir.path()), Err(RowsError::Gap { before: 1, .. })));
+    assert!(matches!(Rows::open(dir.path(), SHAPE()), Err(RowsError::Gap { before: 1, .. })));
 }
 
 #[test]
@@ -226,7 +233,10 @@ fn a_run_in_anothers_place_is_refused() {
     let (dir, runs) = three_runs();
     std::fs::remove_dir_all(&runs[1]).unwrap();
     copy(&runs[0], &runs[1]);
-    assert!(matches!(Rows::open(dir.path()), Err(RowsError::Unreadable { .. })));
+    assert!(
+        matches!(Rows::open(dir.path(), SHAPE()), Err(RowsError::Gap { before: 1, .. })),
+        "it is none of this name"
+    );
 }
 
 #[test]
@@ -243,14 +253,46 @@ fn a_flipped_byte_is_an_error_and_never_other_data() {
         let mut bad = clean.clone();
         bad[dice.roll(used as u64) as usize] ^= 1 << dice.roll(8);
         std::fs::write(&db, &bad).unwrap();
-        let read = Rows::open(dir.path()).and_then(|(rows, _)| rows.scan(b"", b"~", usize::MAX));
+        let read = Rows::open(dir.path(), SHAPE()).and_then(|(rows, _)| rows.scan(b"", b"~", usize::MAX));
         match read {
             Ok(read) => assert!(read == whole),
-            Err(RowsError::Damaged { .. } | RowsError::Unreadable { .. } | RowsError::Gap { .. }) => noticed += 1,
+            Err(error) if error.is_damage() => noticed += 1,
             Err(other) => panic!("{other:?}"),
         }
     }
     assert!(noticed > 0);
+}
+
+#[test]
+fn what_sled_refuses_is_read_without_it() {
+    let (dir, runs) = three_runs();
+    let whole = paged(&open(dir.path()).0, 500);
+    for entry in std::fs::read_dir(&runs[1]).unwrap().flatten() {
+        let name = entry.file_name();
+        if name.to_string_lossy().starts_with("snap.") {
+            std::fs::write(entry.path(), b"no snapshot").unwrap();
+        }
+    }
+    std::fs::write(runs[2].join("conf"), b"no configuration").unwrap();
+    assert!(paged(&open(dir.path()).0, 500) == whole);
+}
+
+#[test]
+fn a_rebuild_supersedes_every_run_and_a_failed_one_changes_nothing() {
+    let (dir, _) = three_runs();
+    let (rows, _) = open(dir.path());
+    let whole = paged(&rows, 500);
+    let failed = rows.rebuild(|_| Err::<Vec<u8>, _>(RowsError::Missing { run: "planted".to_owned() }));
+    assert!(failed.is_err() && paged(&rows, 500) == whole && rows.runs().len() == 3);
+    let again: Result<(), RowsError> = rows.rebuild(|scratch| {
+        scratch.apply(vec![change("only", 9, Some("this")), change("gone", 9, None)]);
+        Ok(b"9".to_vec())
+    });
+    again.unwrap();
+    for rows in [rows, open(dir.path()).0] {
+        assert_eq!(paged(&rows, 9), vec![(b"only".to_vec(), Row { seq: 9, value: b"this".to_vec() })]);
+        assert_eq!(rows.runs().len(), 1);
+    }
 }
 
 #[test]

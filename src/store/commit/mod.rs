@@ -4,25 +4,27 @@
 //! again; after any error the open volume is closed at its acknowledged end and never written again, and whoever built
 //! on what it lost is refused. It takes all that waits, syncs once, and never waits when nothing is queued.
 
+mod mend;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::time::{Duration, Instant};
 
-use super::catalog::place_change;
-use super::draft::{BytePermit, NewFrame};
-use super::error::Error;
-use super::frame::{FrameHeader, FrameKind};
-use super::header::{Counters, Ending, Footer};
-use super::mark::Mark;
-use super::operation::{self, Done, Operation, View, decide};
-use super::place::Place;
-use super::records::Record;
-use super::rows::Change;
-use super::shared::Shared;
-use super::writer::{VolumeLimits, Writer};
 use crate::model::ChunkId;
+use crate::store::catalog::place_change;
+use crate::store::draft::{BytePermit, NewFrame};
+use crate::store::error::Error;
+use crate::store::frame::{FrameHeader, FrameKind};
+use crate::store::header::{Counters, Ending, Footer};
+use crate::store::mark::Mark;
+use crate::store::operation::{self, Done, Operation, View, decide};
+use crate::store::place::Place;
+use crate::store::records::Record;
+use crate::store::rows::Change;
+use crate::store::shared::Shared;
+use crate::store::writer::{VolumeLimits, Writer};
 
 /// A group ends when it has so many bytes …
 const GROUP_BYTES_MAX: usize = 16 << 20;
@@ -63,6 +65,7 @@ pub struct Keeper {
     counters: Counters,
     group: Group,
     checkpoint: SyncSender<()>,
+    mend_after: Option<Instant>,
 }
 
 /// What was appended and decided since the last sync.
@@ -95,7 +98,16 @@ impl Keeper {
         counters: Counters,
         checkpoint: SyncSender<()>,
     ) -> Self {
-        Self { shared, store, limits, writer: Ok(writer), counters, group: Group::default(), checkpoint }
+        Self {
+            shared,
+            store,
+            limits,
+            writer: Ok(writer),
+            counters,
+            group: Group::default(),
+            checkpoint,
+            mend_after: None,
+        }
     }
 
     /// Works until it is told to close or nobody is left to ask.
@@ -107,12 +119,18 @@ impl Keeper {
                     return;
                 }
                 Ok(job) => {
-                    if let Some(Job::Close(reply)) = self.gather(job, jobs) {
+                    let shared = Arc::clone(&self.shared);
+                    if let Some(Job::Close(reply)) = shared.watch.during(|| self.gather(job, jobs)) {
                         let _ = reply.send(self.close());
                         return;
                     }
+                    self.mend_catalog();
                 }
-                Err(RecvTimeoutError::Timeout) => self.idle(),
+                Err(RecvTimeoutError::Timeout) => {
+                    let shared = Arc::clone(&self.shared);
+                    shared.watch.during(|| self.idle());
+                    self.mend_catalog();
+                }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
@@ -122,8 +140,14 @@ impl Keeper {
     fn gather(&mut self, job: Job, jobs: &Receiver<Job>) -> Option<Job> {
         let began = Instant::now();
         let mut next = Some(job);
+        let home = self.require_home();
+        if home.is_ok() {
+            self.shared.space.make_room();
+        }
         while let Some(job) = next {
             match job {
+                Job::Append(..) if home.is_err() => self.shared.lose(&Error::Gone),
+                Job::Commit { reply, .. } if home.is_err() => drop(reply.send(Err(Error::Gone))),
                 Job::Append(frame, permit) => {
                     let appended = self.append(&frame);
                     drop(permit);
@@ -143,10 +167,16 @@ impl Keeper {
             }
             next = jobs.try_recv().ok();
         }
-        if !self.group.answers.is_empty() || self.unflushed_bytes() >= UNFLUSHED_BYTES_MAX {
+        if home.is_ok() && (!self.group.answers.is_empty() || self.unflushed_bytes() >= UNFLUSHED_BYTES_MAX) {
             self.finish();
         }
         None
+    }
+
+    /// Nothing is written to a data directory that is gone: what is open there would be written into nowhere.
+    fn require_home(&self) -> Result<(), Error> {
+        self.shared.home.require()?;
+        if self.writer.as_ref().map_or(true, Writer::is_there) { Ok(()) } else { Err(Error::Gone) }
     }
 
     fn append(&mut self, frame: &NewFrame) -> Result<(), Error> {
@@ -259,9 +289,9 @@ impl Keeper {
     /// The writer; begins the next volume when the last one failed.
     fn writer(&mut self) -> Result<&mut Writer, Error> {
         if let Err((before, footer)) = &self.writer {
-            let number = before.volume + 1;
-            let begun = Writer::begin(&self.shared.log, number, self.store, self.counters, *before, footer.as_ref())?;
-            self.writer = Ok(begun);
+            let (number, footer, log) = (before.volume + 1, footer.as_ref(), &self.shared.log);
+            let begin = || Writer::begin(log, number, self.store, self.counters, *before, footer);
+            self.writer = Ok(self.shared.space.with_room(begin)?);
         }
         self.writer.as_mut().map_err(|_| Error::Refused("the log cannot be written"))
     }
@@ -273,21 +303,22 @@ impl Keeper {
             return Ok(());
         }
         self.finish();
-        let nothing = (Ending::NOTHING, None);
-        match std::mem::replace(&mut self.writer, Err(nothing)) {
-            Ok(writer) => {
-                let acknowledged = writer.ending();
-                match writer.seal(&self.shared.log) {
-                    Ok(ending) => self.writer = Err((ending, None)),
-                    Err(error) => {
-                        self.writer = Err((acknowledged, None));
-                        return Err(error);
-                    }
-                }
-            }
-            Err(before) => self.writer = Err(before),
-        }
+        self.seal()?;
         self.writer().map(drop)
+    }
+
+    /// Ends the open volume, if one is open; everything in it is synced.
+    fn seal(&mut self) -> Result<(), Error> {
+        let nothing = (Ending::NOTHING, None);
+        let (ending, sealed) = match std::mem::replace(&mut self.writer, Err(nothing)) {
+            Ok(writer) => writer.seal(&self.shared.log),
+            Err(before) => {
+                self.writer = Err(before);
+                return Ok(());
+            }
+        };
+        self.writer = Err((ending, None));
+        sealed
     }
 
     fn unflushed_bytes(&self) -> u64 {
@@ -305,6 +336,9 @@ impl Keeper {
     }
 
     fn idle(&mut self) {
+        if self.require_home().is_err() {
+            return;
+        }
         if !self.group.frames.is_empty() {
             self.finish();
         }
@@ -332,6 +366,8 @@ impl Keeper {
 
     /// Syncs what is left and leaves the volume in good order for the next start.
     fn close(mut self) -> Result<Mark, Error> {
+        self.require_home()?;
+        self.shared.space.make_room();
         if !self.group.frames.is_empty() || !self.group.answers.is_empty() {
             self.finish();
         }

@@ -1,0 +1,182 @@
+//! Room on the disk: when new data is refused, and the ballast that keeps everything else going on a full one.
+//!
+//! Promise: new data stops at the low water, while there is still room for records; when others fill the disk, the ballast is
+//! given up in steps, and made again as soon as there is room. Never: it is asked before data comes, not instead of checking
+//! for errors; a disk can fill at any moment.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::error::Error;
+use crate::model::random::random;
+
+/// Below the data directory.
+const BALLAST: &str = "ballast";
+/// Several files, since a disk can also run out of inodes.
+const FILES: u32 = 16;
+/// Files given up at once.
+const STEP_FILES: usize = 4;
+/// A hundredth of the disk, within these bounds.
+const BALLAST_BYTES_MIN: u64 = 4 << 20;
+const BALLAST_BYTES_MAX: u64 = 64 << 20;
+/// With fewer free inodes new data is refused.
+const INODES_LOW: u64 = 64;
+/// What a commit may need: a new volume is two segments and some small files …
+const COMMIT_BYTES: u64 = 3 << 20;
+/// … in a directory of its own.
+const COMMIT_INODES: u64 = 12;
+
+/// The disk of a data directory.
+#[derive(Debug)]
+pub struct Space {
+    dir: PathBuf,
+    ballast_bytes: u64,
+}
+
+/// What is free.
+struct Free {
+    bytes: u64,
+    inodes: u64,
+}
+
+impl Space {
+    /// The disk of the data directory `dir`; `ballast_bytes` as the owner wants it, if he does.
+    pub fn of(dir: &Path, ballast_bytes: Option<u64>) -> Result<Self, Error> {
+        let of_disk = |disk: rustix::fs::StatVfs| {
+            (disk.f_blocks.saturating_mul(disk.f_frsize) / 100).clamp(BALLAST_BYTES_MIN, BALLAST_BYTES_MAX)
+        };
+        let ballast_bytes = match ballast_bytes {
+            Some(bytes) => bytes,
+            None => rustix::fs::statvfs(dir).map(of_disk).map_err(|e| Error::io(dir, e.into()))?,
+        };
+        Ok(Self { dir: dir.to_owned(), ballast_bytes })
+    }
+
+    /// Whether there is room for new data: as much as the ballast takes must stay free for everything else.
+    pub fn admits_data(&self) -> bool {
+        self.free().is_none_or(|free| free.bytes >= self.ballast_bytes && free.inodes >= INODES_LOW)
+    }
+
+    /// Gives up ballast until a commit has room, or nothing is left of it.
+    pub fn make_room(&self) {
+        while self.is_below(COMMIT_BYTES, COMMIT_INODES) && self.give_up() {}
+    }
+
+    /// Does `work`; when it fails for want of room, gives up ballast and does it again. sled words such failures in many
+    /// ways, and panics on some, so the disk itself is asked too.
+    pub fn with_room<T>(&self, mut work: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+        loop {
+            let error = match work() {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            let full = matches!(error, Error::NoSpace) || self.is_below(COMMIT_BYTES / 2, COMMIT_INODES / 2);
+            if !full {
+                return Err(error);
+            }
+            if !self.give_up() {
+                tracing::error!(error = &error as &dyn std::error::Error, "the disk is full and no ballast is left");
+                return Err(Error::NoSpace);
+            }
+        }
+    }
+
+    /// Makes a few of the missing files of the ballast, if there is room beside the low water. Called now and then.
+    pub fn tend(&self) {
+        let share = self.ballast_bytes / u64::from(FILES);
+        if share == 0 {
+            return;
+        }
+        let missing = (0..FILES).map(|number| self.file(number)).filter(|path| !path.exists());
+        for path in missing.take(2) {
+            if self.is_below(2 * self.ballast_bytes + share, 2 * INODES_LOW) {
+                return;
+            }
+            if let Err(error) = self.fill(&path, share) {
+                tracing::warn!(%error, "the ballast cannot be made");
+                let _ = fs::remove_file(&path);
+                return;
+            }
+        }
+    }
+
+    fn give_up(&self) -> bool {
+        let held = (0..FILES).map(|number| self.file(number));
+        let given = held.filter(|path| fs::remove_file(path).is_ok()).take(STEP_FILES).count();
+        if given > 0 {
+            tracing::warn!(files = given, "the disk is full: a part of the ballast is given up");
+        }
+        given > 0
+    }
+
+    fn file(&self, number: u32) -> PathBuf {
+        self.dir.join(BALLAST).join(format!("{number:02}"))
+    }
+
+    /// Random bytes: a file system that compresses would keep nothing free for others.
+    fn fill(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        let dir = self.dir.join(BALLAST);
+        if !dir.exists() {
+            fs::DirBuilder::new().mode(0o700).create(&dir)?;
+        }
+        let mut stream = blake3::Hasher::new().update(&random::<32>()?).finalize_xof();
+        let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+        let mut piece = vec![0; 64 << 10];
+        let mut left = bytes;
+        while left > 0 {
+            let some = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            stream.fill(&mut piece[..some]);
+            file.write_all(&piece[..some])?;
+            left -= some as u64;
+        }
+        file.sync_all()
+    }
+
+    fn is_below(&self, bytes: u64, inodes: u64) -> bool {
+        self.free().is_some_and(|free| free.bytes < bytes || free.inodes < inodes)
+    }
+
+    /// `None` when the disk does not say; some file systems count no inodes.
+    fn free(&self) -> Option<Free> {
+        let disk = rustix::fs::statvfs(&self.dir).ok()?;
+        let inodes = if disk.f_files == 0 { u64::MAX } else { disk.f_favail };
+        Some(Free { bytes: disk.f_bavail.saturating_mul(disk.f_frsize), inodes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(dir: &Path) -> usize {
+        dir.join(BALLAST).read_dir().map_or(0, Iterator::count)
+    }
+
+    #[test]
+    fn the_ballast_is_made_piece_by_piece_and_given_up_in_steps() {
+        let home = tempfile::tempdir().expect("a directory");
+        let space = Space::of(home.path(), Some(16 << 12)).expect("a disk");
+        (0..FILES).for_each(|_| space.tend());
+        assert_eq!(held(home.path()), FILES as usize);
+        assert!(home.path().join("ballast/03").metadata().is_ok_and(|file| file.len() == 1 << 12));
+        let mut tries = 0;
+        let result = space.with_room(|| {
+            tries += 1;
+            if tries < 3 { Err(Error::NoSpace) } else { Ok(tries) }
+        });
+        assert_eq!((result.ok(), held(home.path())), (Some(3), FILES as usize - 2 * STEP_FILES));
+        let never: Result<(), Error> = space.with_room(|| Err(Error::NoSpace));
+        assert!(matches!(never, Err(Error::NoSpace)) && held(home.path()) == 0);
+        assert!(matches!(space.with_room(|| Err::<(), _>(Error::Closed)), Err(Error::Closed)), "not for want of room");
+    }
+
+    #[test]
+    fn no_ballast_is_no_low_water() {
+        let home = tempfile::tempdir().expect("a directory");
+        let space = Space::of(home.path(), Some(0)).expect("a disk");
+        space.tend();
+        assert!(space.admits_data() && held(home.path()) == 0);
+    }
+}
