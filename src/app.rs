@@ -3,7 +3,9 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,8 +17,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::config::{self, Config};
 use crate::model::SystemClock;
 use crate::server::{self, Settings, transport};
-use crate::service::{self, Policy, Report, Services};
-use crate::store::{self, Options, Store};
+use crate::service::{self, Policy, Report, Salvaged, Services};
+use crate::store::{self, Known, Options, Store};
 
 /// Why the house could not be built or run.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +45,12 @@ pub enum Error {
     /// The runtime or a signal could not be had.
     #[error("cannot start")]
     Start(#[source] io::Error),
+    /// The disk hangs.
+    #[error("the disk did not answer within {seconds} s; what was acknowledged is safe, and the next start finds it")]
+    Stuck {
+        /// How long was waited.
+        seconds: u64,
+    },
     /// Something failed on the way.
     #[error(transparent)]
     Service(#[from] service::Error),
@@ -79,7 +87,7 @@ impl Error {
                 _ => Cause::Other,
             },
             Self::Service(service::Error::NoSpace) => Cause::NoSpace,
-            Self::Listen { .. } | Self::Start(_) | Self::Service(_) => Cause::Other,
+            Self::Listen { .. } | Self::Start(_) | Self::Stuck { .. } | Self::Service(_) => Cause::Other,
         }
     }
 }
@@ -111,9 +119,20 @@ pub fn serve(config: &Config, say: &dyn Fn(&str)) -> Result<(), Error> {
         Ok(())
     });
     runtime.shutdown_timeout(config.shutdown_grace);
-    let closed = services.close();
+    let closed = close(services, config.shutdown_grace);
     served?;
-    Ok(closed?)
+    closed
+}
+
+/// Closes the store, but waits no longer than `patience`: a disk that hangs must not keep the process. What was acknowledged
+/// is safe either way.
+fn close(services: Services, patience: Duration) -> Result<(), Error> {
+    let (say, closed) = mpsc::channel();
+    thread::spawn(move || say.send(services.close()));
+    match closed.recv_timeout(patience) {
+        Ok(closed) => Ok(closed?),
+        Err(_) => Err(Error::Stuck { seconds: patience.as_secs() }),
+    }
 }
 
 /// Serves on `listeners` until `stop` resolves.
@@ -135,19 +154,39 @@ pub fn check(config: &Config) -> Result<Report, Error> {
     Ok(report)
 }
 
+/// Re-reads everything, mends what can be mended, and re-reads everything once more.
+pub fn salvage(config: &Config) -> Result<(Salvaged, Report), Error> {
+    require_store(config)?;
+    let services = open(config)?;
+    let salvaged = services.salvage(&services.check()?)?;
+    let report = services.check()?;
+    services.close()?;
+    Ok((salvaged, report))
+}
+
 /// Makes the catalog anew from the volumes; returns how many versions it has.
 pub fn rebuild(config: &Config) -> Result<u64, Error> {
     require_store(config)?;
-    let store = Store::rebuild(&config.data, Options::default()).map_err(|source| refused(config, source))?;
+    let store = Store::rebuild(&config.data, options(config)).map_err(|source| refused(config, source))?;
     let services = services_of(config, store);
     let versions = services.count_versions()?;
     services.close()?;
     Ok(versions)
 }
 
+/// Opens the data directory, unless it is not what it was the last time.
 fn open(config: &Config) -> Result<Services, Error> {
-    let store = Store::open(&config.data, Options::default()).map_err(|source| refused(config, source))?;
+    let known = Known::at(config.known.clone());
+    if !config.new_store {
+        known.require(&config.data, config.data_named).map_err(|source| refused(config, source))?;
+    }
+    let store = Store::open(&config.data, options(config)).map_err(|source| refused(config, source))?;
+    known.remember(&config.data);
     Ok(services_of(config, store))
+}
+
+fn options(config: &Config) -> Options {
+    Options { ballast_bytes: config.ballast_bytes, stuck: config.stuck, ..Options::DEFAULT }
 }
 
 fn services_of(config: &Config, store: Store) -> Services {

@@ -52,8 +52,9 @@ struct Common {
 }
 
 impl Common {
-    fn load(self, listen: Vec<String>) -> Result<Config, Failure> {
-        let overrides = Overrides { config: self.config, data: self.data, listen, log_level: self.log };
+    fn load(self, listen: Vec<String>, new_store: bool) -> Result<Config, Failure> {
+        let Self { config, data, log: log_level } = self;
+        let overrides = Overrides { config, data, listen, log_level, new_store };
         Ok(Config::load(overrides).map_err(crate::app::Error::from)?)
     }
 }

@@ -12,7 +12,7 @@ pub struct RebuildArgs {
 }
 
 pub fn run(args: RebuildArgs) -> Result<ExitCode, Failure> {
-    let config = args.common.load(Vec::new())?;
+    let config = args.common.load(Vec::new(), false)?;
     app::log_to_stderr(config.log_level);
     let versions = app::rebuild(&config)?;
     print(&format!("the catalog was rebuilt from the volumes: {versions} versions\n"));

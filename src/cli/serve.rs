@@ -12,10 +12,13 @@ pub struct ServeArgs {
     /// Where to listen, IP:PORT; may be given several times [default: 127.0.0.1:3369]
     #[arg(long, value_name = "ADDRESS", env = "RBACKUP_LISTEN", value_delimiter = ',')]
     listen: Vec<String>,
+    /// Start a new store, or accept another one, where one was before
+    #[arg(long)]
+    new_store: bool,
 }
 
 pub fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
-    let config = args.common.load(args.listen)?;
+    let config = args.common.load(args.listen, args.new_store)?;
     app::log_to_stderr(config.log_level);
     app::serve(&config, &print)?;
     Ok(ExitCode::SUCCESS)

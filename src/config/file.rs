@@ -38,6 +38,8 @@ pub struct Storage {
     pub data: Option<String>,
     /// How long a removed version is held, in days.
     pub hold_days: Option<u32>,
+    /// Size of the ballast in MiB.
+    pub ballast_mib: Option<u64>,
 }
 
 /// Bounds that may be moved.
@@ -50,6 +52,8 @@ pub struct Limits {
     pub body_idle_s: Option<u64>,
     /// Patience of a stop, in seconds.
     pub shutdown_grace_s: Option<u64>,
+    /// Patience with a write that hangs, in seconds.
+    pub stuck_s: Option<u64>,
 }
 
 /// What is told on stderr.

@@ -14,6 +14,8 @@ use crate::model::limits;
 /// Where it listens unless told otherwise: this machine only.
 pub const LISTEN_DEFAULT: &str = "127.0.0.1:3369";
 const HOLD_DAYS_DEFAULT: u32 = 7;
+/// A ballast larger than that keeps nothing better going.
+const BALLAST_MIB_MAX: u64 = 4096;
 /// A hold longer than ten years is a slip of the finger.
 const HOLD_DAYS_MAX: u32 = 3660;
 const SYSTEM_DATA: &str = "/var/lib/rbackup";
@@ -29,6 +31,8 @@ pub struct Overrides {
     pub listen: Vec<String>,
     /// The log's level.
     pub log_level: Option<String>,
+    /// Whether an empty, missing or other data directory is meant.
+    pub new_store: bool,
 }
 
 /// The configuration as meant.
@@ -36,6 +40,16 @@ pub struct Overrides {
 pub struct Config {
     /// The data directory.
     pub data: PathBuf,
+    /// Whether somebody named the data directory.
+    pub data_named: bool,
+    /// Whether an empty, missing or other data directory is meant.
+    pub new_store: bool,
+    /// Where it is remembered which store was found in which data directory.
+    pub known: Option<PathBuf>,
+    /// Size of the ballast; by default it follows the size of the disk.
+    pub ballast_bytes: Option<u64>,
+    /// How long a write may hang before newcomers are refused.
+    pub stuck: Duration,
     /// Where to listen; at least one.
     pub listen: Vec<SocketAddr>,
     /// How long a removed version is held, in days.
@@ -100,9 +114,18 @@ impl Config {
             (flags, None) if flags.is_empty() => vec![LISTEN_DEFAULT.to_owned()],
             (flags, _) => flags,
         };
-        let data = overrides.data.or(raw.storage.data.map(PathBuf::from));
+        let named = overrides.data.or(raw.storage.data.map(PathBuf::from));
+        let data_named = named.is_some();
+        let data = named.map_or_else(default_data, Ok)?;
+        let ballast_mib = raw.storage.ballast_mib;
+        bounded("storage.ballast_mib", ballast_mib, 0, 0..=BALLAST_MIB_MAX)?;
         Ok(Self {
-            data: data.map_or_else(default_data, Ok)?,
+            known: known_dir(&data),
+            data,
+            data_named,
+            new_store: overrides.new_store,
+            ballast_bytes: ballast_mib.map(|mib| mib << 20),
+            stuck: seconds("limits.stuck_s", raw.limits.stuck_s, limits::STUCK)?,
             listen: addresses(&listen)?,
             hold_days: bounded("storage.hold_days", raw.storage.hold_days, HOLD_DAYS_DEFAULT, 0..=HOLD_DAYS_MAX)?,
             connections: bounded("limits.connections", raw.limits.connections, limits::CONNECTIONS_MAX, 1..=100_000)?,
@@ -163,6 +186,18 @@ fn default_data() -> Result<PathBuf, Error> {
     data_home.or_else(home).map(|dir| dir.join("rbackup")).ok_or(Error::NoData)
 }
 
+/// Where data directories are remembered: a place of the user or the service that is not the data directory itself.
+fn known_dir(data: &Path) -> Option<PathBuf> {
+    let named = |name: &str| std::env::var_os(name).filter(|dir| !dir.is_empty());
+    let given = named("RBACKUP_STATE_DIR").map(PathBuf::from);
+    let of_service =
+        named("STATE_DIRECTORY").into_iter().flat_map(|dirs| std::env::split_paths(&dirs).collect::<Vec<_>>());
+    let state = named("XDG_STATE_HOME").map(PathBuf::from);
+    let home = named("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+    let of_user = state.or(home).map(|dir| dir.join("rbackup"));
+    given.into_iter().chain(of_service).chain(of_user).find(|dir| !dir.starts_with(data))
+}
+
 /// Whether a file could be made in `dir`, or `dir` itself where it is not there yet. Asks the system and makes nothing.
 fn is_ours(dir: &Path) -> bool {
     let existing = if dir.exists() { Some(dir) } else { dir.parent() };
@@ -197,6 +232,7 @@ mod tests {
             ("[server]\nlisten = \"here\"", "server.listen"),
             ("[server]\nlisten = []", "server.listen"),
             ("[storage]\nhold_days = 365000", "storage.hold_days"),
+            ("[storage]\nballast_mib = 365000", "storage.ballast_mib"),
             ("[limits]\nconnections = 0", "limits.connections"),
             ("[limits]\nbody_idle_s = 0", "limits.body_idle_s"),
             ("[log]\nlevel = \"loud\"", "log.level"),

@@ -52,6 +52,9 @@ pub const STREAMS_MAX: u32 = 64;
 /// How long a stop waits for requests under way.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
 
+/// A write to the log that takes longer is stuck: a disk that spins up needs ten seconds, one that retries a sector thirty.
+pub const STUCK: Duration = Duration::from_secs(30);
+
 /// argon2 runs at once; each takes 19 MiB and a core.
 pub const PASSWORD_RUNS_MAX: usize = 2;
 /// Sign-ins that wait for a run; more are told to come back.

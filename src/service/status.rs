@@ -2,12 +2,17 @@
 
 use super::Services;
 use super::error::Error;
-use crate::store::Report;
+use crate::store::{Report, Salvaged};
 
 impl Services {
     /// Re-reads everything and says what is damaged. Needs no key. Nobody may write meanwhile.
     pub fn check(&self) -> Result<Report, Error> {
         Ok(self.inner.store.check()?)
+    }
+
+    /// Mends what a report says can be mended. Nobody may write meanwhile.
+    pub fn salvage(&self, report: &Report) -> Result<Salvaged, Error> {
+        Ok(self.inner.store.salvage(report)?)
     }
 
     /// How many versions there are in all accounts, the removed ones included.

@@ -133,6 +133,16 @@ pub(super) fn place_change(id: &ChunkId, place: Place, seq: u64) -> Change {
     Change { key: keys::chunk(&id.0), seq, value: Some(value) }
 }
 
+/// The key under which the place of a frame is kept.
+pub(super) fn place_key(id: &ChunkId) -> Vec<u8> {
+    keys::chunk(&id.0)
+}
+
+/// The row change that forgets a place; whatever the log says of it later counts again.
+pub(super) fn place_forgotten(id: &ChunkId, seq: u64) -> Change {
+    Change { key: place_key(id), seq, value: None }
+}
+
 fn parse_place(value: &[u8]) -> Result<Place, Error> {
     let (Some(volume), Some(address)) = (value.first_chunk::<4>(), value.last_chunk::<4>()) else {
         return Err(Error::format("row", "a chunk's place is not whole"));

@@ -14,7 +14,7 @@ use super::header::Entry;
 use super::manifest;
 use super::place::{Address, Place};
 use super::records::Root;
-use super::scan::{Until, scan};
+use super::scan::{Until, run, scan};
 use crate::model::ChunkId;
 
 /// What a check found.
@@ -34,6 +34,10 @@ pub struct Report {
     pub damaged_places: Vec<String>,
     /// Versions that cannot be restored whole.
     pub damaged_versions: Vec<DamagedVersion>,
+    /// Volumes that are read without sled; [`Store::salvage`] writes them anew.
+    pub refused_volumes: Vec<u32>,
+    /// Chunks and manifests that do not read back.
+    pub damaged_chunks: Vec<ChunkId>,
 }
 
 /// A version that damage touches.
@@ -71,6 +75,8 @@ pub fn check(store: &Store) -> Result<Report, Error> {
     for file in store.catalog().all_files() {
         check.file(&file?)?;
     }
+    let damaged = check.sound.iter().filter(|(_, problem)| problem.is_some());
+    check.report.damaged_chunks = damaged.map(|(id, _)| *id).collect();
     Ok(check.report)
 }
 
@@ -91,35 +97,43 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// Verifies every block, and that they end as the next volume says: one that was put back from an older copy does not.
     fn blocks(&mut self, number: u32) -> Result<(), Error> {
-        let volume = self.store.shared.log.volume(number)?;
-        let count = volume.last_block()?.map_or(0, |last| last + 1);
-        for at in 0..count.min(self.block_limit(number)) {
-            let whole = match volume.get(at) {
-                Ok(found) => found.as_deref().and_then(|block| block::parse(&volume.shape().key, block)).is_some(),
-                Err(error) if error.is_damage() => false,
+        let log = &self.store.shared.log;
+        let volume = log.volume(number)?;
+        let before = log.header(number + 1).ok().map(|header| header.before);
+        let ending = before.map_or(0, |before| before.end.block() + u32::from(before.end.offset() > 0));
+        let count = match before {
+            // Blocks behind the end that the next volume names were never acknowledged, but for the footer.
+            Some(_) if log.own_footer(number).ok().flatten().is_none() => ending,
+            _ => volume.last_block()?.map_or(0, |last| last + 1).max(ending),
+        };
+        let mut running = [0; 32];
+        for at in 0..count {
+            let sum = match volume.get(at) {
+                Ok(found) => found.as_deref().and_then(|block| block::parse(&volume.shape().key, block)),
+                Err(error) if error.is_damage() => None,
                 Err(error) => return Err(error),
             };
-            if !whole {
+            if sum.is_none() {
                 self.report.damaged_places.push(format!("volume {number} block {at} does not verify"));
+            }
+            if at < ending {
+                running = run(running, sum.map_or(0, |(_, sum)| sum));
             }
             if volume.is_due() {
                 volume.close();
             }
         }
-        Ok(())
-    }
-
-    /// Blocks behind the end that the next volume names were never acknowledged.
-    fn block_limit(&self, number: u32) -> u32 {
-        let log = &self.store.shared.log;
-        match log.header(number + 1) {
-            Ok(header) if log.own_footer(number).ok().flatten().is_none() => {
-                let end = header.before.end;
-                end.block() + u32::from(end.offset() > 0)
-            }
-            _ => u32::MAX,
+        if before.is_some_and(|before| before.running != running) {
+            self.report.damaged_places.push(format!("volume {number} is not what the next volume says it was"));
         }
+        if volume.was_refused() {
+            let place = format!("sled refuses volume {number}; its blocks are read without it");
+            self.report.damaged_places.push(place);
+            self.report.refused_volumes.push(number);
+        }
+        Ok(())
     }
 
     /// The frames a volume should have: from its footer, or by reading it where nobody lists it.

@@ -83,6 +83,12 @@ pub fn require(dir: &Path) -> Result<(), Error> {
     if dir.join(FORMAT).exists() { Ok(()) } else { Err(Error::NoStore { dir: dir.to_owned() }) }
 }
 
+/// The id of the store in `dir` as its `FORMAT` has it, if there is one that reads.
+pub fn store_id(dir: &Path) -> Option<String> {
+    let text = fs::read_to_string(dir.join(FORMAT)).ok()?;
+    toml::from_str::<Format>(&text).ok().map(|format| format.store_id)
+}
+
 /// Whether nothing in `dir` was ever acknowledged: it holds at most what a first start makes before `FORMAT` is there, and
 /// the `lost+found` of a fresh ext4.
 fn is_empty(dir: &Path) -> Result<bool, Error> {

@@ -26,6 +26,7 @@ mod raw;
 mod shape;
 
 mod home;
+mod known;
 mod space;
 
 mod log;
@@ -46,6 +47,7 @@ mod mark;
 mod operation;
 mod recover;
 mod replay;
+mod salvage;
 mod shared;
 
 use std::fs::{self, File};
@@ -62,10 +64,12 @@ pub use self::check::{DamagedVersion, Report};
 pub use self::draft::{Draft, NewFrame};
 pub use self::error::Error;
 pub use self::frame::{COMPRESSED, Frame, FrameHeader, FrameKind};
+pub use self::known::Known;
 pub use self::manifest::{Child, ENTRIES_MAX, encode as encode_manifest, parse as parse_manifest};
 pub use self::operation::{Done, Operation, Target};
 pub use self::records::{AccountAdded, DeviceRow, FileRow, RemovalRow, Root, SessionRow, VersionRow};
 pub use self::rows::RunSummary;
+pub use self::salvage::Salvaged;
 pub use self::shape::Segment;
 pub use self::writer::VolumeLimits;
 
@@ -289,7 +293,9 @@ fn recover_once(dir: &Path, format: &Format, clean: Option<Ending>) -> Result<Re
     let (Some(store), Some(shape)) = (format.id(), format.shape()) else {
         return Err(Error::format("FORMAT", "impossible values"));
     };
-    let log = Log::at(directory(dir, "volumes")?, shape)?;
+    let volumes = directory(dir, "volumes")?;
+    salvage::settle(&volumes)?;
+    let log = Log::at(volumes, shape)?;
     let (rows, mark) = open_catalog(dir, store, shape)?;
     let replay = Replay { log: &log, rows: &rows, store };
     let (writer, counters) = replay.run(mark, clean)?;

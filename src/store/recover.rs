@@ -11,7 +11,8 @@ use super::header::{Counters, Ending, Entry};
 use super::mark::Mark;
 use super::place::Address;
 use super::replay::{Replay, damaged, report_gaps};
-use super::scan::Until;
+use super::rows::RowsError;
+use super::scan::{Scanned, Until};
 use super::writer::{self, Writer};
 
 /// The newest volume in which anything was acknowledged.
@@ -41,6 +42,10 @@ impl Replay<'_> {
             return Err(damaged(number, "all of its acknowledged frames are missing"));
         }
         let undamaged = newest.scanned.gaps.is_empty();
+        if undamaged && mark.is_some_and(|mark| !self.fits(&mark.ending, number, &newest.scanned)) {
+            let reason = "it was made from another log than the one that is here".to_owned();
+            return Err(Error::Rows(RowsError::Unreadable { run: "newest".to_owned(), reason }));
+        }
         let volume = self.log.volume(number)?;
         if clean == Some(ending) && undamaged && self.log.own_footer(number)?.is_none() && volume.opens() {
             return Ok((Writer::resume(volume, newest.entries, ending, newest.scanned.payload_bytes), counters));
@@ -68,6 +73,15 @@ impl Replay<'_> {
             }
             self.log.discard(number)?;
         }
+    }
+
+    /// Whether the log up to the catalog's mark is the one it was made from: either may have been put back from a copy.
+    fn fits(&self, mark: &Ending, newest: u32, scanned: &Scanned) -> bool {
+        if mark.volume == newest {
+            return scanned.running_to(mark.end) == mark.running;
+        }
+        let said = self.log.header(mark.volume + 1).map(|header| header.before);
+        !said.is_ok_and(|said| said.end == mark.end && said.running != mark.running)
     }
 
     /// How far volume `number` must reach: exactly to where a stop in good order left it, else at least to where its raw

@@ -21,6 +21,14 @@ pub struct Scanned {
     pub payload_bytes: u64,
     /// What is damaged: from and until.
     pub gaps: Vec<(Address, Address)>,
+    sums: Vec<u64>,
+}
+
+impl Scanned {
+    /// The running hash of the blocks up to `end`.
+    pub fn running_to(&self, end: Address) -> [u8; 32] {
+        self.sums.iter().take(blocks_below(end)).fold([0; 32], |running, sum| run(running, *sum))
+    }
 }
 
 /// How far a scan must get.
@@ -65,9 +73,10 @@ pub fn scan(
         }
     }
     let end = end_of_frames.max(if gaps.is_empty() { Address::START } else { blocks.acknowledged });
-    let running = blocks.running(blocks_below(end));
-    let ending = Ending { volume: number, end, running };
-    Ok(Scanned { ending, payload_bytes: blocks.payload_bytes, gaps })
+    let ending = Ending { volume: number, end, running: [0; 32] };
+    let mut scanned = Scanned { ending, payload_bytes: blocks.payload_bytes, gaps, sums: blocks.sums() };
+    scanned.ending.running = scanned.running_to(end);
+    Ok(scanned)
 }
 
 /// Feeds one block's checksum into the running hash of a volume.
@@ -143,8 +152,7 @@ impl Blocks {
         next.min().map_or(self.end, |next| next.min(self.end))
     }
 
-    fn running(&self, count: usize) -> [u8; 32] {
-        let sums = self.found.iter().take(count).map(|block| block.map_or(0, |(sum, _)| sum));
-        sums.fold([0; 32], run)
+    fn sums(&self) -> Vec<u64> {
+        self.found.iter().map(|block| block.map_or(0, |(sum, _)| sum)).collect()
     }
 }

@@ -193,6 +193,11 @@ impl Volume {
         Blocks::scan(&path, self.number, &self.shape.key).map_err(|e| Error::io(&path, e))
     }
 
+    /// Whether sled has refused something of it since the start.
+    pub fn was_refused(&self) -> bool {
+        self.complained.load(Ordering::Relaxed)
+    }
+
     /// The file that holds its blocks.
     fn file(&self) -> Option<PathBuf> {
         [CRASHED_FILE, DB_FILE].map(|name| self.dir.join(name)).into_iter().find(|path| path.exists())
