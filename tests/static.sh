@@ -19,7 +19,7 @@ cleanup() { [ -n "$server" ] && kill -9 "$server" 2>/dev/null || true; rm -rf "$
 trap cleanup EXIT
 mkdir -p "$home/jail/data"
 cp "$binary" "$home/jail/rbackup"
-chroot "$home/jail" /rbackup serve --listen 127.0.0.1:0 --data /data >"$home/out" 2>"$home/err" &
+RBACKUP_STATE_DIR=/state chroot "$home/jail" /rbackup serve --listen 127.0.0.1:0 --data /data >"$home/out" 2>"$home/err" &
 server=$!
 for _ in $(seq 100); do [ -s "$home/out" ] && break; sleep 0.1; done
 url=$(sed -n '1s/.*listening on \([^ ]*\) .*/\1/p' "$home/out")

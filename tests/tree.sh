@@ -13,6 +13,7 @@ trap cleanup EXIT
 fail() { echo "tree: $*"; tail -n 5 "$home/err"; exit 1; }
 say() { printf '%4d s  %s\n' $SECONDS "$*"; }
 
+export RBACKUP_STATE_DIR=$home/state
 tree=$home/tree
 mkdir -p "$tree" "$home/kept"
 take() {

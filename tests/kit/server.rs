@@ -1,7 +1,8 @@
 //! A server as a child process, on a port of its own, that never outlives the harness.
 //!
 //! It is stopped in two ways, and the difference is what these harnesses are about: `stop` asks (SIGTERM), `kill` does
-//! not (SIGKILL). Its log goes to a file beside the data directory and is shown when a start fails.
+//! not (SIGKILL). Its log goes to a file beside the data directory and is shown when a start fails; what it remembers of
+//! its data directory goes there too, so that no harness ever writes to the home directory.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -26,6 +27,7 @@ pub fn program() -> PathBuf {
 /// A start in preparation.
 pub struct Start {
     data: PathBuf,
+    state: PathBuf,
     wrapper: Vec<OsString>,
     environment: Vec<(String, OsString)>,
 }
@@ -51,7 +53,14 @@ pub struct Server {
 impl Start {
     /// `rbackup serve --listen 127.0.0.1:0 --data DATA`.
     pub fn on(data: &Path) -> Start {
-        Start { data: data.to_owned(), wrapper: Vec::new(), environment: Vec::new() }
+        let (data, state) = (data.to_owned(), data.with_extension("state"));
+        Start { data, state, wrapper: Vec::new(), environment: Vec::new() }
+    }
+
+    /// Where it remembers the data directories it knows; beside the data directory unless told otherwise.
+    pub fn state(mut self, directory: &Path) -> Start {
+        self.state = directory.to_owned();
+        self
     }
 
     /// Runs it under another program (strace, a shell that joins a cgroup).
@@ -74,7 +83,8 @@ impl Start {
         words.push(program().into());
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&self.data);
-        command.envs(self.environment).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
+        command.env("RBACKUP_STATE_DIR", &self.state).envs(self.environment);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().unwrap_or_else(|error| unreachable!("{words:?} does not start: {error}"));
         let stdout = child.stdout.take().expect("a piped stdout");
         let (say, first_line) = mpsc::channel();
@@ -184,6 +194,7 @@ pub fn command(data: &Path, words: &[&str]) -> (Option<i32>, String) {
         .args(words)
         .arg("--data")
         .arg(data)
+        .env("RBACKUP_STATE_DIR", data.with_extension("state"))
         .stdin(Stdio::null())
         .output()
         .expect("the program runs");

@@ -70,7 +70,7 @@ fn flags_beat_the_environment_and_that_beats_the_file() {
     std::fs::write(&file, "[server]\nlisten = \"256.0.0.1:nonsense\"\n").expect("write the config");
     let config = file.to_string_lossy().into_owned();
     let serve = |environment: &str, flag: &[&str]| {
-        let mut command = program();
+        let mut command = house.program();
         command.args(["serve", "--config", &config, "--data"]).arg(house.data()).args(flag);
         if !environment.is_empty() {
             command.env("RBACKUP_LISTEN", environment);

@@ -1,10 +1,9 @@
 //! One process at a time on a data directory: the second one says so and leaves the first alone.
 
 use crate::support::House;
-use crate::support::house::program;
 
 fn second(house: &House, words: &[&str]) -> (Option<i32>, String, String) {
-    let ended = program().args(words).arg("--data").arg(house.data()).output().expect("the program runs");
+    let ended = house.program().args(words).arg("--data").arg(house.data()).output().expect("the program runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (ended.status.code(), text(&ended.stdout), text(&ended.stderr))
 }

@@ -2,7 +2,7 @@
 
 use crate::support::api::Way::Form;
 use crate::support::api::{newest, versions};
-use crate::support::house::{program, signal};
+use crate::support::house::signal;
 use crate::support::{House, Member, noise};
 use serde_json::Value;
 
@@ -139,7 +139,7 @@ fn a_data_directory_of_another_store_is_not_mixed_in() {
     std::fs::remove_dir_all(volumes(&house)).expect("remove the volumes");
     let copied = std::process::Command::new("cp").arg("-a").args([volumes(&other), volumes(&house)]).status();
     assert!(copied.expect("cp runs").success());
-    let mut serve = program();
+    let mut serve = house.program();
     let ended = serve.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(house.data()).output().expect("it runs");
     assert!(!ended.status.success() && !ended.stderr.is_empty(), "{ended:?}");
 }

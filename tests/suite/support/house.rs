@@ -34,7 +34,7 @@ struct Running {
     url: String,
 }
 
-/// The program under test.
+/// The program under test, for words that open no data directory; the others are for [`House::program`].
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rbackup"));
     for (name, _) in std::env::vars_os() {
@@ -42,6 +42,7 @@ pub fn program() -> Command {
             command.env_remove(name);
         }
     }
+    command.env("RBACKUP_STATE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/nothing-to-remember"));
     command.stdin(Stdio::null());
     command
 }
@@ -69,7 +70,7 @@ impl House {
     pub fn open_with(&mut self, words: &[&str]) {
         assert!(self.running.is_none(), "the house is open already");
         let log = OpenOptions::new().create(true).append(true).open(self.log_path()).expect("open the log");
-        let mut command = program();
+        let mut command = self.program();
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(self.data()).args(words);
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the server starts");
         let first_line = first_line(&mut child);
@@ -106,12 +107,24 @@ impl House {
 
     /// Another command of the program on this data directory.
     pub fn run(&self, words: &[&str]) -> Output {
-        program().args(words).arg("--data").arg(self.data()).output().expect("the program runs")
+        self.program().args(words).arg("--data").arg(self.data()).output().expect("the program runs")
+    }
+
+    /// The program, which remembers its data directories in [`House::state`].
+    pub fn program(&self) -> Command {
+        let mut command = program();
+        command.env("RBACKUP_STATE_DIR", self.state());
+        command
     }
 
     /// The data directory.
     pub fn data(&self) -> PathBuf {
         self.place.path().join("data")
+    }
+
+    /// Where its servers remember which data directories they know.
+    pub fn state(&self) -> PathBuf {
+        self.place.path().join("state")
     }
 
     /// A path beside the data directory, for the test's own files.
