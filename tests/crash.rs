@@ -1,12 +1,15 @@
 //! kill -9, again and again.
 //!
 //! The story: clients upload, remove and sign in; at a random moment, also while it is still starting, the server is
-//! killed without a warning. It is started again and has to show everything it ever acknowledged, bit for bit, nothing
-//! half done, no id twice. Then the next round, on the same data.
+//! killed without a warning, and so is, now and then, a `rebuild` of the catalog. It is started again and has to show
+//! everything it ever acknowledged, bit for bit, nothing half done, no id twice. Then the next round, on the same data;
+//! after 100 rounds everything is verified, checked and rebuilt, and a fresh store begins, so that a long run needs no
+//! more disk than a short one.
 //!
 //! `RBACKUP_CRASH_ROUNDS` (50), `RBACKUP_SEED`. What it catches: an acknowledgement before the data are handed to the
-//! kernel, a catalog that is not caught up, a start that cannot survive being killed itself, ids given twice. What it
-//! cannot catch is a missing sync, for the kernel keeps what a killed process wrote: that is `tests/images.rs`.
+//! kernel, a catalog that is not caught up, a start or a rebuild that cannot survive being killed itself, ids given
+//! twice. What it cannot catch is a missing sync, for the kernel keeps what a killed process wrote: that is
+//! `tests/images.rs`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a harness stops where it finds something wrong")]
 
 mod kit;
@@ -20,38 +23,45 @@ use kit::place::{self, Place};
 use kit::random::{Random, run_seed, setting};
 use kit::server::{self, Server, Start};
 use kit::verify::{Sample, verify};
+use parts::kills::Kills;
 use parts::load::{self, Plan};
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+/// Then a fresh store begins.
+const ROUNDS_PER_STORE: u64 = 100;
+/// What a round adds to a store, at most.
+const ROUND_BYTES: u64 = 128 << 20;
 
 #[test]
 fn acknowledged_data_survive_kill_9() {
     let rounds = setting("RBACKUP_CRASH_ROUNDS", 50);
     let seed = run_seed("crash");
     let place = Place::on_disk("crash");
-    place::require_free(place.path(), (rounds << 27) + (2 << 30));
-    let data = place.path().join("data");
+    place::require_free(place.path(), rounds.min(ROUNDS_PER_STORE) * ROUND_BYTES + (2 << 30));
     let mut random = Random::new(seed);
-    let mut ledger = load::people();
+    let mut kills = Kills::new();
     let begun = Instant::now();
-    let mut killed_starting = 0;
-    for round in 0..rounds {
-        killed_starting += kill_while_starting(&data, &mut random);
-        let server =
-            Start::on(&data).serve().unwrap_or_else(|error| panic!("seed {seed}, round {round}: start: {error}"));
-        let sample = Sample::These(recent_and_some(&ledger, &mut random));
-        verify(server.address, &mut ledger, &sample).unwrap_or_else(|wrong| {
-            panic!("seed {seed}, round {round}, {}:\n{}", place.path().display(), wrong.join("\n"))
-        });
-        ledger = one_life(server, ledger, &mut random);
+    for first in (0..rounds).step_by(ROUNDS_PER_STORE as usize) {
+        let data = place.path().join(format!("store-{first}"));
+        kills.new_store();
+        let mut ledger = load::people();
+        for round in first..rounds.min(first + ROUNDS_PER_STORE) {
+            ledger = one_round(&data, ledger, &mut random, &mut kills)
+                .unwrap_or_else(|wrong| panic!("seed {seed}, round {round}, {}:\n{wrong}", place.path().display()));
+        }
+        everything_at_the_end(&data, ledger, seed);
+        std::fs::remove_dir_all(&data).expect("remove a store that was verified");
+        eprintln!("crash: a store verified, checked and rebuilt, {:.1?} so far", begun.elapsed());
     }
-    let versions = ledger.versions.len();
-    eprintln!(
-        "crash: {rounds} rounds, {killed_starting} more kills while starting, {versions} versions, {:.1?}",
-        begun.elapsed()
-    );
-    everything_at_the_end(&data, ledger, seed);
-    eprintln!("crash: all of it verified, checked and rebuilt, {:.1?} in all", begun.elapsed());
+    eprintln!("crash: {rounds} rounds, and besides {kills}, {:.1?} in all", begun.elapsed());
+    kills.struck(rounds).unwrap_or_else(|nothing| panic!("{nothing}"));
+}
+
+/// Planted: rounds in which nothing else was killed prove nothing about starts and rebuilds.
+#[test]
+fn a_run_that_killed_no_rebuild_is_no_proof() {
+    assert!(Kills::new().struck(50).is_err(), "a run without any such kill passes");
 }
 
 /// The planted loss: the volume that was written last is put back to an earlier copy. A verifier that stays green here
@@ -119,6 +129,17 @@ fn the_verifier_sees_every_kind_of_lie() {
     }
 }
 
+/// Kills of a rebuild and of starts, a start that is let live, what it shows, and a life of it until it is killed too.
+fn one_round(data: &Path, mut ledger: Ledger, random: &mut Random, kills: &mut Kills) -> Result<Ledger, String> {
+    // Without an account nothing was acknowledged, and there may be no store to rebuild.
+    let interrupted = !ledger.accounts.is_empty() && kills.while_rebuilding(data, random);
+    kills.while_starting(data, random, if interrupted { 60 } else { 30 });
+    let server = Start::on(data).serve().map_err(|error| format!("start: {error}"))?;
+    let sample = Sample::These(recent_and_some(&ledger, random));
+    verify(server.address, &mut ledger, &sample).map_err(|wrong| wrong.join("\n"))?;
+    Ok(one_life(server, ledger, random))
+}
+
 fn one_life(mut server: Server, ledger: Ledger, random: &mut Random) -> Ledger {
     let plan = Plan::new(random.next());
     let milliseconds = match random.below(10) {
@@ -133,19 +154,6 @@ fn one_life(mut server: Server, ledger: Ledger, random: &mut Random) -> Ledger {
     let ledger = load.join();
     assert!(!died, "the server ended by itself");
     ledger
-}
-
-/// Sometimes a start is not allowed to finish.
-fn kill_while_starting(data: &Path, random: &mut Random) -> u64 {
-    let mut kills = 0;
-    while random.chance(30) {
-        let starting = Start::on(data).spawn();
-        let most = if random.chance(50) { 20_000 } else { 200_000 };
-        std::thread::sleep(Duration::from_micros(random.below(most)));
-        starting.kill();
-        kills += 1;
-    }
-    kills
 }
 
 /// The newest ids, where a loss would be, and forty of all ages.

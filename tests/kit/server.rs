@@ -30,6 +30,7 @@ pub struct Start {
     state: PathBuf,
     wrapper: Vec<OsString>,
     environment: Vec<(String, OsString)>,
+    configured: bool,
 }
 
 /// A server that has been spawned and has not yet said that it listens.
@@ -54,7 +55,7 @@ impl Start {
     /// `rbackup serve --listen 127.0.0.1:0 --data DATA`.
     pub fn on(data: &Path) -> Start {
         let (data, state) = (data.to_owned(), data.with_extension("state"));
-        Start { data, state, wrapper: Vec::new(), environment: Vec::new() }
+        Start { data, state, wrapper: Vec::new(), environment: Vec::new(), configured: false }
     }
 
     /// Where it remembers the data directories it knows; beside the data directory unless told otherwise.
@@ -75,17 +76,38 @@ impl Start {
         self
     }
 
+    /// Gives it a configuration file, which lies beside the data directory.
+    pub fn config(mut self, text: &str) -> Start {
+        std::fs::write(self.data.with_extension("toml"), text).expect("write the configuration");
+        self.configured = true;
+        self
+    }
+
+    /// The process, its words and its surroundings; what it says on stderr goes to its log.
+    fn process(&self, words: &[&str]) -> Command {
+        let log = OpenOptions::new().create(true).append(true).open(self.log()).expect("open the server's log");
+        let mut all = self.wrapper.clone();
+        all.push(program().into());
+        let mut command = Command::new(&all[0]);
+        command.args(&all[1..]).args(words).arg("--data").arg(&self.data);
+        if self.configured {
+            command.arg("--config").arg(self.data.with_extension("toml"));
+        }
+        command.env("RBACKUP_STATE_DIR", &self.state).envs(self.environment.iter().cloned());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        command
+    }
+
+    /// Where everything that it says on stderr is kept.
+    pub fn log(&self) -> PathBuf {
+        self.data.with_extension("log")
+    }
+
     /// Starts the process without waiting for it.
     pub fn spawn(self) -> Starting {
-        let log = self.data.with_extension("log");
-        let stderr = OpenOptions::new().create(true).append(true).open(&log).expect("open the server's log");
-        let mut words = self.wrapper.clone();
-        words.push(program().into());
-        let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&self.data);
-        command.env("RBACKUP_STATE_DIR", &self.state).envs(self.environment);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
-        let mut child = command.spawn().unwrap_or_else(|error| unreachable!("{words:?} does not start: {error}"));
+        let log = self.log();
+        let mut command = self.process(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut child = command.spawn().unwrap_or_else(|error| unreachable!("{command:?} does not start: {error}"));
         let stdout = child.stdout.take().expect("a piped stdout");
         let (say, first_line) = mpsc::channel();
         std::thread::spawn(move || {
@@ -94,6 +116,20 @@ impl Start {
             }
         });
         Starting { child, wrapped: !self.wrapper.is_empty(), first_line, log }
+    }
+
+    /// Runs another command on the data directory and kills it after `time`: its exit when it was faster.
+    pub fn run_for(self, words: &[&str], time: Duration) -> Option<ExitStatus> {
+        let mut child = self.process(words).stdout(Stdio::null()).spawn().expect("the program starts");
+        let begun = Instant::now();
+        let mut ended = None;
+        while ended.is_none() && begun.elapsed() < time {
+            std::thread::sleep(time.saturating_sub(begun.elapsed()).min(Duration::from_millis(1)));
+            ended = child.try_wait().ok().flatten();
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+        ended
     }
 
     /// Starts it and waits until it listens; the error carries the end of its log.
