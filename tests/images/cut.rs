@@ -1,10 +1,13 @@
 //! The power cut: everything synced is there, and of the rest whatever chance wants.
 //!
 //! Every 4 KiB page of a file shows a prefix of the unsynced changes that touch it, each page another prefix; in torn
-//! cuts each 512-byte sector of a page may be one change behind. The length is one it had since the last sync.
-//! Directory entries: in half of the cuts a prefix of all changes, as a journal keeps them, in the others any subset.
+//! cuts each 512-byte sector of a page shows either that or an older one. The length is one it had since the last sync, or
+//! one between two of them at the end of a page, in torn cuts of a sector. Directory entries: in half of the cuts a prefix
+//! of all changes, as a journal keeps them, in the others any subset; there a rename in a torn cut may show both names.
+//! Never none of them: no file system that is whole again after its check loses a synced file by renaming it.
+//! `tearing.rs` shows that all this happens.
 
-use super::disk::{Directory, Disk, Edit, File};
+use super::disk::{Directory, Disk, Edit, Entry, File};
 use super::tree::Tree;
 use crate::kit::random::Random;
 use std::collections::BTreeMap;
@@ -46,6 +49,7 @@ fn journal_end(disk: &Disk, random: &mut Random) -> u64 {
 }
 
 impl Cut {
+    /// A torn cut without a journal may have written the sector with the new name and not the one with the old.
     fn names(&self, directory: &Directory, random: &mut Random) -> BTreeMap<String, usize> {
         let mut names = directory.durable.clone();
         for (order, entry) in &directory.pending {
@@ -53,11 +57,19 @@ impl Cut {
                 Some(end) => *order <= end,
                 None => random.chance(self.keep_percent),
             };
-            if kept {
-                entry.perform(&mut names);
+            match entry {
+                Entry::Move(_, to, node) if kept && self.tears_names() && random.chance(30) => {
+                    names.insert(to.clone(), *node);
+                }
+                entry if kept => entry.perform(&mut names),
+                _ => {}
             }
         }
         names
+    }
+
+    fn tears_names(&self) -> bool {
+        self.torn && self.journal.is_none()
     }
 
     fn bytes(&self, file: &File, random: &mut Random) -> Vec<u8> {
@@ -88,8 +100,21 @@ impl Cut {
             sizes[sizes.len() - 1]
         } else if random.chance(50) {
             sizes[0]
-        } else {
+        } else if random.chance(50) {
             *random.pick(sizes)
+        } else {
+            self.size_between(sizes, random)
+        }
+    }
+
+    /// A write that made the file longer and was on its way page by page.
+    fn size_between(&self, sizes: &[u64], random: &mut Random) -> u64 {
+        let at = random.below(sizes.len() as u64) as usize;
+        let (before, after) = (sizes[at.saturating_sub(1)], sizes[at]);
+        let step = if self.torn { SECTOR } else { PAGE };
+        match after.checked_sub(before) {
+            Some(grown) if grown > 0 => before.max((before + random.below(grown)) / step * step),
+            _ => after,
         }
     }
 
@@ -103,9 +128,11 @@ impl Cut {
         } else {
             0
         };
+        // Between two writes of a page to the disk there may be many of ours.
+        let older = if self.torn { random.below(seen + 1) } else { seen };
         for (number, sector) in page.chunks_mut(SECTOR as usize).enumerate() {
-            let behind = u64::from(self.torn && random.chance(50));
-            for edit in &edits[..seen.saturating_sub(behind) as usize] {
+            let shown = if random.chance(50) { older } else { seen };
+            for edit in &edits[..shown as usize] {
                 overlay(edit, sector, start + number as u64 * SECTOR);
             }
         }

@@ -4,5 +4,6 @@ pub mod disk;
 pub mod history;
 pub mod log;
 pub mod recording;
+pub mod tearing;
 pub mod tree;
 pub mod trial;
