@@ -13,6 +13,8 @@ use std::path::Path;
 use memchr::memmem;
 
 use super::block::{self, BLOCK_BYTES_MAX};
+use super::frame::{Frame, FrameKind};
+use super::header::VolumeHeader;
 use super::place::Address;
 use super::shape::BlockKey;
 
@@ -109,6 +111,18 @@ impl Pieces {
         }
         Ok(wanted)
     }
+}
+
+/// The store that the header of a volume in the file at `path` names, whoever's volume it is.
+pub fn store_of(path: &Path) -> io::Result<Option<[u8; 16]>> {
+    let mut store = None;
+    Pieces::scan(path, &block::MAGIC, |bytes| {
+        let frame = Frame::parse(bytes.get(block::HEADER_BYTES..)?).filter(|f| f.header.kind == FrameKind::Header)?;
+        let header = VolumeHeader::parse(&frame.stored)?;
+        store.get_or_insert(header.store);
+        Some(Piece { number: header.volume, bytes: block::HEADER_BYTES })
+    })?;
+    Ok(store)
 }
 
 /// The blocks of a volume.

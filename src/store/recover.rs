@@ -71,6 +71,9 @@ impl Replay<'_> {
                 tracing::error!(volume = number, "its header is damaged; run `rbackup check`");
                 return Ok(Some(Found { number, until }));
             }
+            if self.log.volume(number)?.store()?.is_some_and(|store| store != self.store) {
+                return Err(damaged(number, "it belongs to another store"));
+            }
             self.log.discard(number)?;
         }
     }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::durable;
 use super::error::Error;
-use super::raw::Blocks;
+use super::raw::{self, Blocks};
 use super::shape::Shape;
 
 /// A leaf is rewritten when its tenth fragment arrives; a tree that ends at nine never is.
@@ -191,6 +191,11 @@ impl Volume {
     pub fn blocks(&self) -> Result<Blocks, Error> {
         let path = self.file().ok_or_else(|| self.damaged("its database is not there"))?;
         Blocks::scan(&path, self.number, &self.shape.key).map_err(|e| Error::io(&path, e))
+    }
+
+    /// The store its header names, if there is one in the file's bytes, also where no block verifies for this store.
+    pub fn store(&self) -> Result<Option<[u8; 16]>, Error> {
+        self.file().map_or(Ok(None), |path| raw::store_of(&path).map_err(|e| Error::io(&path, e)))
     }
 
     /// Whether sled has refused something of it since the start.
