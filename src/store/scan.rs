@@ -135,7 +135,9 @@ impl Blocks {
             Until::Exactly(end) => (self.acknowledged, self.end) = (end, end),
             Until::AtLeast(end) => {
                 self.acknowledged = self.acknowledged.max(end);
-                let whole = self.found.iter().take_while(|block| block.is_some()).count();
+                // Damage before the acknowledged end must not hide what follows it.
+                let from = blocks_below(self.acknowledged);
+                let whole = from + self.found.iter().skip(from).take_while(|block| block.is_some()).count();
                 self.end = self.acknowledged.max(Address::new(whole as u32, 0));
             }
         }

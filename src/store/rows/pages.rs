@@ -47,15 +47,15 @@ impl PageFile {
         let sound = |page: &sled::IVec| page::open(page, place).is_some();
         let refused = match self.by_sled(number) {
             Ok(Some(page)) if sound(&page) => return Ok(Some(page)),
-            Ok(_) => None,
+            Ok(Some(_)) => Some(RowsError::Damaged { run: self.span.name(), page: number }),
+            Ok(None) => None,
             Err(error) => Some(error),
         };
         let found = self.pieces()?.get(number).map_err(sled_dir::io_error(&self.dir))?;
         match (found.map(sled::IVec::from).filter(sound), refused) {
             (Some(page), _) => Ok(Some(page)),
-            // an answer of the system may be different the next time, damage will not
-            (None, Some(error @ (RowsError::Sled(_) | RowsError::Io { .. }))) => Err(error),
-            (None, _) => Ok(None),
+            (None, Some(error)) => Err(error),
+            (None, None) => Ok(None),
         }
     }
 
@@ -71,7 +71,7 @@ impl PageFile {
         loop {
             match &*self.handle.read().unwrap_or_else(PoisonError::into_inner) {
                 Some(Handle::Sled(db)) => return sled_dir::guarded(&self.dir, || value(db, number)),
-                Some(Handle::Raw) => return Ok(None),
+                Some(Handle::Raw) => return Err(RowsError::Damaged { run: self.span.name(), page: number }),
                 None => {}
             }
             let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
