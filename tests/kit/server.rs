@@ -41,6 +41,15 @@ pub struct Starting {
     log: PathBuf,
 }
 
+/// A server that did not come to listen.
+#[derive(Debug)]
+pub struct Ended {
+    /// How it ended; `None` when it was still at it and had to be killed.
+    pub status: Option<ExitStatus>,
+    /// The end of its log.
+    pub log_end: String,
+}
+
 /// A server that listens.
 pub struct Server {
     child: Child,
@@ -74,6 +83,11 @@ impl Start {
     pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Start {
         self.environment.push((name.into(), value.into()));
         self
+    }
+
+    /// Adds several.
+    pub fn envs<V: Into<OsString>>(self, more: impl IntoIterator<Item = (&'static str, V)>) -> Start {
+        more.into_iter().fold(self, |start, (name, value)| start.env(name, value))
     }
 
     /// Gives it a configuration file, which lies beside the data directory.
@@ -140,17 +154,42 @@ impl Start {
 
 impl Starting {
     /// Waits for the first line.
-    pub fn wait(mut self, limit: Duration) -> Result<Server, String> {
-        let first_line = match self.first_line.recv_timeout(limit) {
-            Ok(line) => line,
-            Err(why) => {
-                let status = self.end();
-                return Err(format!("no first line ({why}), {status:?}; its log ends:\n{}", tail(&self.log)));
+    pub fn wait(self, limit: Duration) -> Result<Server, String> {
+        self.outcome(limit).map_err(|Ended { status, log_end }| {
+            let how = status.map_or_else(|| format!("nothing within {limit:?}"), |status| status.to_string());
+            format!("no first line, {how}; its log ends:\n{log_end}")
+        })
+    }
+
+    /// Waits for the first line or for its end, whichever comes first.
+    pub fn outcome(mut self, limit: Duration) -> Result<Server, Ended> {
+        match self.first_line.recv_timeout(limit).ok().map(|line| (listen_address(&line), line)) {
+            Some((Ok(address), first_line)) => {
+                let pid = if self.wrapped { inner_pid(self.child.id()) } else { self.child.id() };
+                Ok(Server { child: self.child, pid, address, first_line })
             }
-        };
-        let address = listen_address(&first_line)?;
-        let pid = if self.wrapped { inner_pid(self.child.id()) } else { self.child.id() };
-        Ok(Server { child: self.child, pid, address, first_line })
+            Some((Err(unclear), _)) => {
+                self.end();
+                Err(Ended { status: None, log_end: unclear })
+            }
+            None => {
+                let status = self.wait_for_end();
+                self.end();
+                Err(Ended { status, log_end: tail(&self.log) })
+            }
+        }
+    }
+
+    /// Its stdout is closed, or it said nothing for too long: a process that ends does so soon.
+    fn wait_for_end(&mut self) -> Option<ExitStatus> {
+        let patience = Instant::now() + Duration::from_secs(2);
+        while Instant::now() < patience {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Some(status);
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        None
     }
 
     /// Kills it wherever it is.
@@ -158,14 +197,12 @@ impl Starting {
         self.end();
     }
 
-    fn end(&mut self) -> Option<ExitStatus> {
+    fn end(&mut self) {
         if self.wrapped {
             signal("KILL", inner_pid(self.child.id()));
         }
-        let ended = self.child.try_wait().ok().flatten();
         let _ = self.child.kill();
         let _ = self.child.wait();
-        ended
     }
 }
 
