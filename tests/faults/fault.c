@@ -3,15 +3,16 @@
  *
  * RBACKUP_FAULT_DIR is the directory (an absolute path without links), RBACKUP_FAULT_CONTROL a file of `struct control`
  * that the test writes and reads while the process runs, RBACKUP_FAULT_LOG a text file that gets a line per fault and per
- * violation. Nothing is counted before `armed` is set: so the test can single out one request.
+ * late write. Nothing is counted before `armed` is set: so the test can single out one request.
  *
  * What a fault does: the call is not made (a write may be made for its first half) and answers -1 with `error`; with
  * `lie` it answers success instead. A sync that fails may also lose what was not synced before, all of it or every other
  * page, as Linux does: it marks the pages clean and drops them. For that the library remembers the old bytes of
  * everything written to a file since its last good sync.
  *
- * A violation is a write to a file after a sync of it failed, unless it was emptied or removed in between: whoever writes
- * on believes in pages that may be gone.
+ * A write to a file after a sync of it failed, unless the file was emptied or removed in between, is a late write and is
+ * logged. sled's threads and its destructor make such writes, and a volume that was given up may take them; but with
+ * `vanish` they come to nothing, so that whoever goes on believing in that file acknowledges what is not there.
  *
  * It sees a dynamic binary's calls through libc, no raw system calls and no stores through mmap. Clever copies
  * (copy_file_range, sendfile) onto files below the directory are refused, so that programs fall back to read and write.
@@ -37,8 +38,8 @@ enum loss { NOTHING, ALL, EVERY_OTHER_PAGE };
 
 /* In the order of tests/faults/shim.rs. */
 struct control {
-    uint64_t armed, classes, nth, error, sticky, loss, torn, lie;
-    uint64_t counted, injected, violations;
+    uint64_t armed, classes, nth, error, sticky, loss, torn, vanish, lie;
+    uint64_t counted, injected;
     uint64_t by_class[7];
 };
 
@@ -173,12 +174,15 @@ static void forget(uint64_t inode) {
     }
 }
 
-/* Notes what a write is about to cover, and whether it should be made at all. */
-static void remember(int fd, const struct stat *st, off_t at, size_t length, const char *call, const char *path) {
-    if (is_failed(st->st_ino)) {
-        __atomic_add_fetch(&control->violations, 1, __ATOMIC_ACQ_REL);
-        say("violation", call, below(path));
-    }
+/* Whether a change of this file is made in vain, because a sync of it failed before. */
+static int vanishes(const struct stat *st, const char *call, const char *path) {
+    if (!is_failed(st->st_ino)) return 0;
+    say("late", call, below(path));
+    return control->vanish != 0;
+}
+
+/* Notes what a write is about to cover. */
+static void remember(int fd, const struct stat *st, off_t at, size_t length) {
     struct undo *one = malloc(sizeof *one + length);
     if (!one) abort();
     *one = (struct undo){unsynced, st->st_ino, at, length, 0};
@@ -253,14 +257,15 @@ int creat(const char *path, mode_t mode) { return open_at(AT_FDCWD, path, O_CREA
 static ssize_t put(int fd, const struct stat *st, const char *path, const void *bytes, size_t length, off_t at, const char *call) {
     int hit = strikes(WRITE, call, path);
     if (hit && control->lie) return length;
+    if (!hit && vanishes(st, call, path)) return length;
     if (hit && control->torn && length > 1) {
         int error = errno;
-        remember(fd, st, at, length / 2, call, path);
+        remember(fd, st, at, length / 2);
         syscall(SYS_pwrite64, fd, bytes, length / 2, at);
         return errno = error, -1;
     }
     if (hit) return -1;
-    remember(fd, st, at, length, call, path);
+    remember(fd, st, at, length);
     return syscall(SYS_pwrite64, fd, bytes, length, at);
 }
 
@@ -309,12 +314,11 @@ int ftruncate(int fd, off_t size) {
     if (classify(fd, &st, path) != 'f') return syscall(SYS_ftruncate, fd, size);
     /* Making a file shorter needs no room. */
     if (!(size <= st.st_size && control->error == ENOSPC) && strikes(SIZE, "ftruncate", path)) return control->lie ? 0 : -1;
-    if (size == 0) {
-        lock();
-        forget(st.st_ino);
-        unlock();
-    }
-    return syscall(SYS_ftruncate, fd, size);
+    lock();
+    if (size == 0) forget(st.st_ino);
+    int done = vanishes(&st, "ftruncate", path) ? 0 : syscall(SYS_ftruncate, fd, size);
+    unlock();
+    return done;
 }
 
 int ftruncate64(int fd, off64_t size) { return ftruncate(fd, size); }

@@ -58,6 +58,8 @@ pub struct Fault {
     pub loss: Loss,
     /// Whether a failing write is made for its first half.
     pub torn: bool,
+    /// Whether what is written to a file after a failed sync of it comes to nothing.
+    pub vanish: bool,
     /// Planted: the call is not made and says that it was.
     pub lie: bool,
 }
@@ -71,6 +73,7 @@ impl Fault {
         sticky: false,
         loss: Loss::Nothing,
         torn: false,
+        vanish: false,
         lie: false,
     };
 
@@ -126,8 +129,8 @@ pub struct Control {
 }
 
 /// Words of `struct control` before and after its counters.
-const ORDERS: usize = 8;
-const COUNTERS: usize = 3 + 7;
+const ORDERS: usize = 9;
+const COUNTERS: usize = 2 + 7;
 
 impl Control {
     /// For servers on `data`; its files lie beside it.
@@ -153,9 +156,10 @@ impl Control {
     /// From now on the calls are counted, from 1.
     pub fn arm(&self, fault: Fault) {
         self.disarm();
-        let Fault { nth, errno, sticky, loss, torn, lie, .. } = fault;
-        let orders = [fault.mask(), nth, errno as u64, sticky.into(), loss as u64, torn.into(), lie.into()];
-        self.write(1, &orders);
+        let Fault { nth, errno, sticky, loss, torn, vanish, lie, .. } = fault;
+        let how = [sticky.into(), loss as u64, torn.into(), vanish.into(), lie.into()];
+        self.write(1, &[fault.mask(), nth, errno as u64]);
+        self.write(4, &how);
         self.write(ORDERS, &[0; COUNTERS]);
         self.write(0, &[1]);
     }
@@ -182,10 +186,10 @@ impl Control {
         let mut bytes = [0; 8 * COUNTERS];
         self.file.read_exact_at(&mut bytes, 8 * ORDERS as u64).expect("read the control file");
         let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| bytes[8 * at + byte]));
-        Seen { counted: word(0), injected: word(1), by_class: std::array::from_fn(|bit| word(3 + bit)) }
+        Seen { counted: word(0), injected: word(1), by_class: std::array::from_fn(|bit| word(2 + bit)) }
     }
 
-    /// The lines of the library's log that begin with `kind`: "fault" or "violation".
+    /// The lines of the library's log that begin with `kind`: "fault" or "late".
     pub fn said(&self, kind: &str) -> Vec<String> {
         let text = std::fs::read_to_string(self.data.with_extension("faults")).unwrap_or_default();
         text.lines().filter(|line| line.starts_with(kind)).map(str::to_owned).collect()

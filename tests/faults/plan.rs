@@ -30,6 +30,7 @@ struct Row {
     refused: u64,
     ended: u64,
     sled_panics: usize,
+    late_writes: usize,
     wrong: u64,
 }
 
@@ -131,6 +132,7 @@ impl<'a> Plan<'a> {
                 _ => *random.pick(&[Loss::Nothing, Loss::All, Loss::EveryOtherPage]),
             },
             torn: random.chance(50),
+            vanish: random.chance(50),
             lie: false,
         };
         let outcome = trial::run(self.prepared, Case { operation, mode, fault, seed }, number);
@@ -142,9 +144,9 @@ impl<'a> Plan<'a> {
     fn enter(&self, lane: Lane, nth: u64, fault: Fault, outcome: &Outcome) {
         let (operation, errno, mode) = lane;
         if !outcome.wrong.is_empty() {
-            let Fault { loss, torn, .. } = fault;
+            let Fault { loss, torn, vanish, .. } = fault;
             self.complain(format!(
-                "{}, {errno:?} {}, call {nth} (loss {loss:?}, torn {torn}; {}):\n  {}",
+                "{}, {errno:?} {}, call {nth} (loss {loss:?}, torn {torn}, vanish {vanish}; {}):\n  {}",
                 operation.name(),
                 mode.name(),
                 outcome.faults.first().map_or("not reached", String::as_str),
@@ -159,6 +161,7 @@ impl<'a> Plan<'a> {
         row.refused += u64::from(outcome.refused);
         row.ended += u64::from(outcome.ended);
         row.sled_panics += outcome.sled_panics;
+        row.late_writes += outcome.late_writes;
         row.wrong += u64::from(!outcome.wrong.is_empty());
     }
 
@@ -181,13 +184,23 @@ impl<'a> Plan<'a> {
 
     fn print(&self) {
         eprintln!(
-            "{:<20} {:<7} {:<11} {:>6} {:>6} {:>7} {:>8} {:>6} {:>12} {:>6}",
-            "operation", "errno", "mode", "calls", "runs", "faults", "refused", "ended", "sled panics", "wrong"
+            "{:<20} {:<7} {:<11} {:>6} {:>6} {:>7} {:>8} {:>6} {:>12} {:>12} {:>6}",
+            "operation",
+            "errno",
+            "mode",
+            "calls",
+            "runs",
+            "faults",
+            "refused",
+            "ended",
+            "sled panics",
+            "late writes",
+            "wrong"
         );
         for ((operation, errno, mode), row) in self.rows.lock().expect("no trial panicked").iter() {
-            let Row { calls, runs, faults, refused, ended, sled_panics, wrong } = row;
+            let Row { calls, runs, faults, refused, ended, sled_panics, late_writes, wrong } = row;
             eprintln!(
-                "{:<20} {:<7} {:<11} {calls:>6} {runs:>6} {faults:>7} {refused:>8} {ended:>6} {sled_panics:>12} {wrong:>6}",
+                "{:<20} {:<7} {:<11} {calls:>6} {runs:>6} {faults:>7} {refused:>8} {ended:>6} {sled_panics:>12} {late_writes:>12} {wrong:>6}",
                 operation.name(),
                 format!("{errno:?}").to_uppercase(),
                 mode.name(),
