@@ -2,6 +2,7 @@
 //!
 //! One thread per device, each over one kept-alive connection. A request is entered as under way before its first byte
 //! is sent, and as acknowledged only when its whole answer is read: so the ledger never promises more than was promised.
+#![allow(dead_code, reason = "each harness is its own crate and uses a part of the load")]
 
 use crate::kit::api::{self, Failure};
 use crate::kit::http::Connection;
@@ -31,17 +32,23 @@ pub fn people() -> Ledger {
 pub struct Plan {
     seed: u64,
     bytes: u64,
+    disk_may_fail: bool,
 }
 
 impl Plan {
     /// Everything.
     pub fn new(seed: u64) -> Plan {
-        Plan { seed, bytes: BYTES_PER_LIFE }
+        Plan { seed, bytes: BYTES_PER_LIFE, disk_may_fail: false }
     }
 
     /// Little data: stays within one volume.
     pub fn sure(seed: u64) -> Plan {
-        Plan { seed, bytes: 4 << 20 }
+        Plan { seed, bytes: 4 << 20, disk_may_fail: false }
+    }
+
+    /// The disk fails under them: a client that is told so with 503 or 507 ends, and what it asked for may be there or not.
+    pub fn until_the_disk_fails(self) -> Plan {
+        Plan { disk_may_fail: true, ..self }
     }
 
     /// The same with other choices.
@@ -61,6 +68,7 @@ struct Shared {
     ledger: Mutex<Ledger>,
     stop: AtomicBool,
     bytes_left: AtomicU64,
+    disk_may_fail: bool,
 }
 
 struct Client {
@@ -79,8 +87,8 @@ impl Load {
         let devices: Vec<(String, String)> =
             ledger.devices.iter().map(|(name, device)| (name.clone(), device.account.clone())).collect();
         let stop = AtomicBool::new(false);
-        let shared =
-            Arc::new(Shared { address, ledger: Mutex::new(ledger), stop, bytes_left: AtomicU64::new(plan.bytes) });
+        let (ledger, bytes_left) = (Mutex::new(ledger), AtomicU64::new(plan.bytes));
+        let shared = Arc::new(Shared { address, ledger, stop, bytes_left, disk_may_fail: plan.disk_may_fail });
         let mut seeds = Random::new(plan.seed);
         let start = |(device, account): (String, String)| {
             let (shared, random) = (shared.clone(), Random::new(seeds.next()));
@@ -98,14 +106,19 @@ impl Load {
         let shared = Arc::into_inner(self.shared).expect("the clients are gone");
         shared.ledger.into_inner().expect("no client panicked")
     }
+
+    /// Tells all to stop after what they are doing, waits for it, and gives the ledger back.
+    pub fn stop_and_join(self) -> Ledger {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.join()
+    }
 }
 
 /// Runs the clients for a time on a server that nobody kills; nothing is under way afterwards.
 pub fn run_for(server: &Server, ledger: &mut Ledger, plan: &Plan, time: Duration) {
     let load = Load::start(server.address, std::mem::take(ledger), plan);
     std::thread::sleep(time);
-    load.shared.stop.store(true, Ordering::Relaxed);
-    *ledger = load.join();
+    *ledger = load.stop_and_join();
     assert!(ledger.in_flight.is_empty(), "a client lost its connection");
     assert!(ledger.complaints.is_empty(), "{:?}", ledger.complaints);
 }
@@ -118,7 +131,9 @@ fn live(shared: Arc<Shared>, device: String, account: String, random: Random) {
     while done.is_ok() && !client.shared.stop.load(Ordering::Relaxed) {
         done = client.act();
     }
-    if let Err(Failure::Refused(status, body)) = done {
+    if let Err(Failure::Refused(status, body)) = done
+        && !(client.shared.disk_may_fail && [503, 507].contains(&status))
+    {
         let complaint = format!("{} was refused with {status}: {body}", client.device);
         client.shared.ledger().complaints.push(complaint);
     }

@@ -7,6 +7,7 @@
 pub mod api;
 pub mod http;
 pub mod ledger;
+pub mod mount;
 pub mod place;
 pub mod random;
 pub mod server;

@@ -28,6 +28,7 @@ pub fn program() -> PathBuf {
 pub struct Start {
     data: PathBuf,
     state: PathBuf,
+    log: PathBuf,
     wrapper: Vec<OsString>,
     environment: Vec<(String, OsString)>,
     configured: bool,
@@ -39,6 +40,7 @@ pub struct Starting {
     wrapped: bool,
     first_line: mpsc::Receiver<String>,
     log: PathBuf,
+    log_bytes_before: u64,
 }
 
 /// A server that did not come to listen.
@@ -63,13 +65,19 @@ pub struct Server {
 impl Start {
     /// `rbackup serve --listen 127.0.0.1:0 --data DATA`.
     pub fn on(data: &Path) -> Start {
-        let (data, state) = (data.to_owned(), data.with_extension("state"));
-        Start { data, state, wrapper: Vec::new(), environment: Vec::new(), configured: false }
+        let (data, state, log) = (data.to_owned(), data.with_extension("state"), data.with_extension("log"));
+        Start { data, state, log, wrapper: Vec::new(), environment: Vec::new(), configured: false }
     }
 
     /// Where it remembers the data directories it knows; beside the data directory unless told otherwise.
     pub fn state(mut self, directory: &Path) -> Start {
         self.state = directory.to_owned();
+        self
+    }
+
+    /// Where its log goes: for a data directory whose disk is to fail.
+    pub fn log_to(mut self, file: &Path) -> Start {
+        self.log = file.to_owned();
         self
     }
 
@@ -114,12 +122,13 @@ impl Start {
 
     /// Where everything that it says on stderr is kept.
     pub fn log(&self) -> PathBuf {
-        self.data.with_extension("log")
+        self.log.clone()
     }
 
     /// Starts the process without waiting for it.
     pub fn spawn(self) -> Starting {
         let log = self.log();
+        let log_bytes_before = log.metadata().map_or(0, |about| about.len());
         let mut command = self.process(&["serve", "--listen", "127.0.0.1:0"]);
         let mut child = command.spawn().unwrap_or_else(|error| unreachable!("{command:?} does not start: {error}"));
         let stdout = child.stdout.take().expect("a piped stdout");
@@ -129,7 +138,7 @@ impl Start {
                 let _ = say.send(line);
             }
         });
-        Starting { child, wrapped: !self.wrapper.is_empty(), first_line, log }
+        Starting { child, wrapped: !self.wrapper.is_empty(), first_line, log, log_bytes_before }
     }
 
     /// Runs another command on the data directory and kills it after `time`: its exit when it was faster.
@@ -190,6 +199,26 @@ impl Starting {
             std::thread::sleep(Duration::from_millis(2));
         }
         None
+    }
+
+    /// For a start that must be refused: its exit code and what it said. An error when it listens or hangs.
+    pub fn refused(mut self, limit: Duration) -> Result<(i32, String), String> {
+        let patience = Instant::now() + limit;
+        while Instant::now() < patience {
+            if let Ok(line) = self.first_line.try_recv() {
+                self.end();
+                return Err(format!("it started: {line}"));
+            }
+            if let Some(status) = self.child.try_wait().map_err(|error| error.to_string())? {
+                let said = std::fs::read(&self.log).unwrap_or_default();
+                let said = said.get(self.log_bytes_before as usize..).unwrap_or_default();
+                let said = String::from_utf8_lossy(said).into_owned();
+                return status.code().map(|code| (code, said)).ok_or_else(|| format!("it ended with {status}"));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        self.end();
+        Err(format!("it neither started nor ended within {limit:?}"))
     }
 
     /// Kills it wherever it is.
@@ -263,11 +292,17 @@ impl Drop for Server {
 
 /// Runs another command of the program on a data directory: exit code and everything it said.
 pub fn command(data: &Path, words: &[&str]) -> (Option<i32>, String) {
+    command_in(data, words, &[])
+}
+
+/// The same with more in its environment.
+pub fn command_in(data: &Path, words: &[&str], environment: &[(&str, &Path)]) -> (Option<i32>, String) {
     let ran = Command::new(program())
         .args(words)
         .arg("--data")
         .arg(data)
         .env("RBACKUP_STATE_DIR", data.with_extension("state"))
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .output()
         .expect("the program runs");

@@ -1,0 +1,219 @@
+//! Full disks, disks that turn read-only, and devices that fail: real small file systems under a real server.
+//!
+//! The story: somebody else fills the disk to its last byte, or its last inode, at ten different moments. New data is
+//! refused with 507 before its body is read; lists, downloads, removals, logins and registrations go on; nothing that was
+//! acknowledged is lost. The foreign files go, and within seconds everything is as before, without a restart. Then the
+//! same without anybody else, and on ext4 that fails under the server.
+//!
+//! `RBACKUP_FULL_DISK_ALL=1` plays every moment on both file systems, `RBACKUP_SEED`. Needs root, mount and e2fsprogs.
+//! Prints a table. What it cannot catch is a sync that was never made: that is `tests/power.rs` and `tests/images.rs`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a harness stops where it finds something wrong")]
+
+mod kit;
+#[path = "crash/load.rs"]
+mod load;
+#[path = "full_disk/mod.rs"]
+mod parts;
+
+use kit::mount::Mount;
+use kit::random::{Random, run_seed, setting};
+use parts::foreign::Filling;
+use parts::site::Site;
+use parts::stages::{self, STAGES};
+use parts::table::{self, Row};
+use parts::{failing, probe};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+const DISK_BYTES: u64 = 80 << 20;
+const INODES: u64 = 400;
+
+/// One story to play: what makes the disk, and what happens on it.
+struct Story {
+    row: Row,
+    disk: Box<dyn Fn() -> Mount + Sync + Send>,
+    play: Box<dyn Fn(&mut Site, &mut Row) -> Result<(), String> + Sync + Send>,
+}
+
+#[test]
+fn nothing_is_lost_on_a_full_disk() {
+    let seed = run_seed("full_disk");
+    let both = setting("RBACKUP_FULL_DISK_ALL", 0) > 0;
+    let mut stories = Vec::new();
+    for (number, stage) in STAGES.into_iter().enumerate() {
+        for (turn, filling) in [Filling::Bytes, Filling::Inodes].into_iter().enumerate() {
+            for (kind, ext4) in [false, true].into_iter().enumerate() {
+                if both || (number + turn + kind + seed as usize) % 2 == 0 {
+                    let row = Row { stage: stage.name, filled_by: filling.name(), ..Row::default() };
+                    let play = move |site: &mut Site, row: &mut Row| {
+                        (stage.play)(site, filling, row)?;
+                        probe::recovers(site, row)?;
+                        probe::all_is_well(site)
+                    };
+                    stories.push(Story { row, disk: Box::new(move || disk(ext4)), play: Box::new(play) });
+                }
+            }
+        }
+    }
+    play_all(stories, seed);
+}
+
+#[test]
+fn the_servers_own_uploads_stop_in_time() {
+    let story = |ext4: bool| {
+        let row = Row { stage: "no stage: all the time", filled_by: "own uploads", ..Row::default() };
+        let play = |site: &mut Site, row: &mut Row| {
+            stages::own_uploads(site, row)?;
+            probe::all_is_well(site)
+        };
+        Story { row, disk: Box::new(move || disk(ext4)), play: Box::new(play) }
+    };
+    play_all(vec![story(false), story(true)], run_seed("full_disk, own uploads"));
+}
+
+#[test]
+fn nothing_is_lost_on_a_failing_disk() {
+    let read_only = Story {
+        row: Row { stage: "under load", filled_by: "read-only", ..Row::default() },
+        disk: Box::new(|| Mount::ext4(DISK_BYTES, 0)),
+        play: Box::new(failing::turns_read_only),
+    };
+    let device = Story {
+        row: Row { stage: "under uploads", filled_by: "EIO", ..Row::default() },
+        disk: Box::new(|| Mount::ext4_on_a_small_device(128 << 20, 24 << 20)),
+        play: Box::new(failing::device_fails),
+    };
+    play_all(vec![read_only, device], run_seed("full_disk, failing"));
+}
+
+/// Such a disk says that it has 0 inodes and 0 of them free; that is not a full disk.
+#[test]
+fn a_disk_without_a_number_of_inodes_is_not_full() {
+    let mut site = Site::new(Mount::tmpfs(DISK_BYTES, 0), run_seed("full_disk, no inodes"));
+    site.start().unwrap();
+    site.work_for(Duration::from_millis(200));
+    assert!(!probe::live(&site).is_empty(), "nothing was uploaded");
+    site.stop().unwrap();
+}
+
+/// Planted: without a ballast removals are refused on a full disk, and the probe must say so.
+#[test]
+fn a_server_without_a_ballast_is_noticed() {
+    for filling in [Filling::Bytes, Filling::Inodes] {
+        let mut site = Site::new(disk(filling == Filling::Bytes), run_seed("full_disk, planted"));
+        site.configure("[storage]\nballast_mib = 0\n");
+        site.start().unwrap();
+        site.work_for(Duration::from_millis(300));
+        assert_eq!(site.ballast(), (0, 0), "it was to have no ballast");
+        site.fill(filling);
+        let mut row = Row::default();
+        let seen = (0..40).find_map(|_| {
+            site.fill(filling);
+            probe::life_goes_on(&mut site, &mut row).err()
+        });
+        if filling == Filling::Bytes {
+            let wrong = seen.expect("no ballast, a full disk, and the probe saw nothing");
+            assert!(wrong.contains("status 507"), "it saw something else: {wrong}");
+            eprintln!("planted, no ballast: {wrong}");
+        }
+    }
+}
+
+/// Planted: each probe, where what it looks for is not the case.
+#[test]
+fn every_probe_can_fail() {
+    let mut site = Site::new(disk(true), run_seed("full_disk, probes"));
+    site.start().unwrap();
+    site.work_for(Duration::from_millis(300));
+    let mut row = Row::default();
+    let wrong = probe::new_data_is_refused(&mut site, &mut row).expect_err("a disk with room refuses");
+    eprintln!("planted, a disk with room: {wrong}");
+
+    site.ballast_is_whole(Instant::now()).expect("a ballast");
+    let one = std::fs::read_dir(site.data().join("ballast")).unwrap().flatten().next().expect("a file of it").path();
+    site.kill();
+    std::fs::File::create(&one).expect("truncate it");
+    let wrong = site.ballast_is_whole(Instant::now() - parts::site::BALLAST_LIMIT).expect_err("a truncated ballast");
+    eprintln!("planted, a truncated ballast: {wrong}");
+
+    site.start().unwrap();
+    let version = *probe::live(&site).first().expect("a version");
+    site.ledger.versions.get_mut(&version).expect("this one").hash = "00".repeat(32);
+    let wrong = probe::all_is_well(&mut site).expect_err("a version with other bytes");
+    eprintln!("planted, other bytes: {}", wrong.lines().next().unwrap_or(""));
+
+    let site = Site::new(disk(false), 0);
+    let wrong = catch_unwind(AssertUnwindSafe(|| site.start_finds_no_room())).expect("no panic");
+    eprintln!("planted, a start with room: {}", wrong.expect_err("it starts").lines().next().unwrap_or(""));
+}
+
+/// Whatever happens to a harness, its disks go.
+#[test]
+fn a_disk_goes_away_with_a_panic() {
+    let mut at = Vec::new();
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let mut site = Site::new(Mount::ext4_on_a_small_device(64 << 20, 32 << 20), 0);
+        at.push(site.disk.beside().to_string_lossy().into_owned());
+        site.start().unwrap();
+        panic!("planted");
+    }));
+    assert!(panicked.is_err());
+    let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
+    let loops = std::process::Command::new("losetup").arg("-a").output().expect("losetup runs").stdout;
+    let loops = String::from_utf8_lossy(&loops);
+    assert!(!mounts.contains(&at[0]), "still mounted: {mounts}");
+    assert!(!loops.contains(&at[0]), "still attached: {loops}");
+    assert!(!std::path::Path::new(&at[0]).exists(), "{} is still there", at[0]);
+}
+
+fn disk(ext4: bool) -> Mount {
+    if ext4 { Mount::ext4(DISK_BYTES, INODES) } else { Mount::tmpfs(DISK_BYTES, INODES) }
+}
+
+/// Two at a time; prints the table, and then fails if any story did.
+fn play_all(stories: Vec<Story>, seed: u64) {
+    let begun = Instant::now();
+    let mut seeds = Random::new(seed);
+    let waiting: Vec<(Story, u64)> = stories.into_iter().map(|story| (story, seeds.next())).collect();
+    let waiting = Mutex::new(waiting.into_iter());
+    let played = Mutex::new((Vec::new(), Vec::new()));
+    let work = || {
+        loop {
+            let next = waiting.lock().expect("no story panicked").next();
+            let Some((story, seed)) = next else { return };
+            let (row, ended) = play(&story, seed);
+            let mut played = played.lock().expect("no story panicked");
+            if let Err(wrong) = &ended {
+                played.1.push(format!("{} on {}, filled by {}: {wrong}", row.stage, row.disk, row.filled_by));
+            }
+            let mark = if ended.is_err() { "FAILED " } else { "" };
+            played.0.push(Row { note: format!("{mark}{}", row.note), ..row });
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        scope.spawn(work);
+    });
+    let (rows, wrong) = played.into_inner().expect("no story panicked");
+    table::print(&rows);
+    eprintln!("full_disk: {} stories, {} failed, {:.1?}", rows.len(), wrong.len(), begun.elapsed());
+    assert!(wrong.is_empty(), "{} stories failed (run seed {seed}):\n{}", wrong.len(), wrong.join("\n\n"));
+}
+
+/// A panic in a story is its failure, not the end of the others.
+fn play(story: &Story, seed: u64) -> (Row, Result<(), String>) {
+    let mut row = story.row.clone();
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        let mut site = Site::new((story.disk)(), seed);
+        row.disk = site.disk.name();
+        (story.play)(&mut site, &mut row)
+    }));
+    (row, ended.unwrap_or_else(|panic| Err(said(panic.as_ref()))))
+}
+
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_else(|| "a panic".into())
+}
