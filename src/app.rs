@@ -1,6 +1,6 @@
 //! Builds the house from its configuration and runs it until it is told to stop.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
@@ -18,6 +18,7 @@ use crate::config::{self, Config};
 use crate::model::SystemClock;
 use crate::server::{self, Settings, transport};
 use crate::service::{self, Policy, Report, Salvaged, Services};
+pub use crate::store::{Counts, EXPORT_MAGIC, Imported};
 use crate::store::{self, Known, Options, Store};
 
 /// Why the house could not be built or run.
@@ -30,6 +31,17 @@ pub enum Error {
     #[error("cannot open the data directory {}", dir.display())]
     Store {
         /// The data directory.
+        dir: PathBuf,
+        /// What the store says.
+        source: store::Error,
+    },
+    /// The store could not be exported.
+    #[error("cannot export")]
+    Export(#[source] store::Error),
+    /// No store could be made from an export.
+    #[error("cannot import into {}", dir.display())]
+    Import {
+        /// The new data directory.
         dir: PathBuf,
         /// What the store says.
         source: store::Error,
@@ -78,17 +90,23 @@ impl Error {
     pub fn cause(&self) -> Cause {
         match self {
             Self::Config(_) => Cause::Usage,
-            Self::Store { source, .. } => match source {
-                store::Error::InUse { .. } | store::Error::Foreign { .. } => Cause::Directory,
-                store::Error::NoStore { .. } => Cause::NotFound,
-                store::Error::NoSpace => Cause::NoSpace,
-                store::Error::Rows(error) if error.is_damage() => Cause::Damage,
-                error if error.is_damage() => Cause::Damage,
-                _ => Cause::Other,
-            },
+            Self::Store { source, .. } | Self::Export(source) | Self::Import { source, .. } => cause_of(source),
             Self::Service(service::Error::NoSpace) => Cause::NoSpace,
             Self::Listen { .. } | Self::Start(_) | Self::Stuck { .. } | Self::Service(_) => Cause::Other,
         }
+    }
+}
+
+fn cause_of(error: &store::Error) -> Cause {
+    use store::Error as E;
+    match error {
+        E::InUse { .. } | E::Foreign { .. } | E::NotEmpty { .. } | E::NoParent { .. } => Cause::Directory,
+        E::NoStore { .. } => Cause::NotFound,
+        E::NoSpace => Cause::NoSpace,
+        E::Rows(error) if error.is_damage() => Cause::Damage,
+        E::NotExport => Cause::Usage,
+        error if error.is_damage() => Cause::Damage,
+        _ => Cause::Other,
     }
 }
 
@@ -174,15 +192,41 @@ pub fn rebuild(config: &Config) -> Result<u64, Error> {
     Ok(versions)
 }
 
+/// Writes everything in the data directory to `out`; what damage made unreadable is told to `left_out`.
+pub fn export(config: &Config, out: &mut dyn Write, left_out: &mut dyn FnMut(&str)) -> Result<Counts, Error> {
+    require_store(config)?;
+    let store = open_store(config)?;
+    let exported = store.export(out, left_out).map_err(Error::Export);
+    if let Err(error) = store.close() {
+        // Everything was read; the next start recovers as after a crash.
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, "the data directory was not closed in good order");
+    }
+    exported
+}
+
+/// Makes the data directory anew from what [`export`] wrote.
+pub fn import(config: &Config, input: &mut dyn Read) -> Result<Imported, Error> {
+    let refused = |source| Error::Import { dir: config.data.clone(), source };
+    let imported = store::import(&config.data, input, options(config)).map_err(refused)?;
+    Known::at(config.known.clone()).remember(&config.data);
+    Ok(imported)
+}
+
 /// Opens the data directory, unless it is not what it was the last time.
 fn open(config: &Config) -> Result<Services, Error> {
+    Ok(services_of(config, open_store(config)?))
+}
+
+/// Opens the data directory, unless it is not what it was the last time.
+fn open_store(config: &Config) -> Result<Store, Error> {
     let known = Known::at(config.known.clone());
     if !config.new_store {
         known.require(&config.data, config.data_named).map_err(|source| refused(config, source))?;
     }
     let store = Store::open(&config.data, options(config)).map_err(|source| refused(config, source))?;
     known.remember(&config.data);
-    Ok(services_of(config, store))
+    Ok(store)
 }
 
 fn options(config: &Config) -> Options {

@@ -1,5 +1,7 @@
 //! From a failure to the number a shell sees. The numbers are part of the contract.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::app::{self, Cause};
@@ -10,15 +12,37 @@ pub enum Failure {
     /// The command was understood and failed.
     #[error(transparent)]
     App(#[from] app::Error),
+    /// What was typed cannot be done as it was meant.
+    #[error("{0}")]
+    Usage(String),
+    /// A file that was named could not be had.
+    #[error("cannot use {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
     /// Damage was found and has been printed.
     #[error("damage was found")]
     Damage,
 }
 
 impl Failure {
+    /// A failure about a named file.
+    pub fn file(path: &Path, source: io::Error) -> Self {
+        Self::File { path: path.to_owned(), source }
+    }
+
     /// 1 failed · 2 usage · 10 not found · 11 data directory in use or not ours · 14 no space · 15 damage.
     pub fn code(&self) -> ExitCode {
         ExitCode::from(match self {
+            Self::Usage(_) => 2,
+            Self::File { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => 10,
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => 14,
+                _ => 1,
+            },
             Self::Damage => 15,
             Self::App(error) => match error.cause() {
                 Cause::Usage => 2,

@@ -1,8 +1,11 @@
 //! What the user typed; one file per command. `rbackup` alone is `rbackup serve`.
 
 mod exit;
+mod partial;
 
 mod check;
+mod export;
+mod import;
 mod rebuild;
 mod serve;
 
@@ -35,7 +38,14 @@ enum Command {
     Check(check::CheckArgs),
     /// Make the catalog anew from the volumes alone
     Rebuild(rebuild::RebuildArgs),
+    /// Write everything to one file or to stdout, for another machine or format
+    Export(export::ExportArgs),
+    /// Make a new data directory from an export
+    Import(import::ImportArgs),
 }
+
+/// A file name that means stdin or stdout.
+const STREAM: &str = "-";
 
 /// What every command takes.
 #[derive(Debug, Clone, Args)]
@@ -66,7 +76,15 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Serve(args)) => serve::run(args),
         Some(Command::Check(args)) => check::run(args),
         Some(Command::Rebuild(args)) => rebuild::run(args),
+        Some(Command::Export(args)) => export::run(args),
+        Some(Command::Import(args)) => import::run(args),
     }
+}
+
+/// Prints to stderr, where the rest of the program speaks too.
+fn say(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// Prints to stdout; a reader that has gone away is no reason to fail.

@@ -10,11 +10,12 @@ use super::block;
 use super::catalog::FileEntry;
 use super::error::Error;
 use super::frame::FrameKind;
-use super::header::Entry;
+use super::header::{Ending, Entry};
+use super::listed::listed;
 use super::manifest;
 use super::place::{Address, Place};
 use super::records::Root;
-use super::scan::{Until, run, scan};
+use super::scan::{Until, run};
 use crate::model::ChunkId;
 
 /// What a check found.
@@ -136,31 +137,11 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// The frames a volume should have: from its footer, or by reading it where nobody lists it.
     fn entries(&mut self, number: u32) -> Result<Vec<Entry>, Error> {
-        let log = &self.store.shared.log;
-        match log.footer(number) {
-            Ok(Some(footer)) => return Ok(footer.entries),
-            Ok(None) => {}
-            Err(error) if error.is_damage() => {
-                self.report.damaged_places.push(format!("the footer of volume {number} does not verify"));
-            }
-            Err(error) => return Err(error),
-        }
-        let until = match log.header(number + 1) {
-            Ok(header) => Until::Exactly(header.before.end),
-            Err(_) => Until::AtLeast(self.store.opened_at(number)),
-        };
-        let mut entries = Vec::new();
-        let scanned = scan(log, number, until, |at, frame| {
-            entries.push(Entry::of(&frame.header, at));
-            Ok(())
-        })?;
-        for (from, until) in scanned.gaps {
-            let (from, until) = (Place { volume: number, address: from }, Place { volume: number, address: until });
-            self.report.damaged_places.push(format!("{from} up to {until} does not verify"));
-        }
-        Ok(entries)
+        let newest = Until::AtLeast(self.store.opened_at(number));
+        let listed = listed(&self.store.shared.log, number, newest)?;
+        self.report.damaged_places.extend(listed.damaged);
+        Ok(listed.entries)
     }
 
     fn frame(&mut self, volume: u32, entry: &Entry) -> Result<(), Error> {
@@ -224,6 +205,7 @@ impl Check<'_> {
 impl Store {
     /// Up to where the log reached when the store was opened, in the volume that is written.
     fn opened_at(&self, volume: u32) -> Address {
-        if self.opened.volume == volume { self.opened.end } else { Address::START }
+        let Ending { volume: newest, end, .. } = self.opened.ending;
+        if newest == volume { end } else { Address::START }
     }
 }

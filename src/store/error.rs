@@ -30,6 +30,45 @@ pub enum Error {
         /// The data directory.
         dir: PathBuf,
     },
+    /// A new store is to be made where something is already.
+    #[error("{} is not an empty directory", dir.display())]
+    NotEmpty {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// A new store is to be made where nothing is.
+    #[error("the directory above {} is not there", dir.display())]
+    NoParent {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// What should be an export is none.
+    #[error("this is no export of rbackup")]
+    NotExport,
+    /// An export that is not as it was written.
+    #[error("the export is damaged at byte {at}: {reason}")]
+    BadExport {
+        /// How far it could be read.
+        at: u64,
+        /// What was found.
+        reason: String,
+    },
+    /// An export in a version that came later.
+    #[error("the export has version {found}, this program reads versions up to {known}")]
+    NewerExport {
+        /// Its version.
+        found: u32,
+        /// The newest this program knows.
+        known: u32,
+    },
+    /// A stream failed.
+    #[error("{doing} the export failed")]
+    Stream {
+        /// Reading or writing.
+        doing: &'static str,
+        /// The system's answer.
+        source: io::Error,
+    },
     /// The disk is full.
     #[error("no space is left on the disk")]
     NoSpace,
@@ -110,6 +149,7 @@ impl Error {
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Damaged { .. } | Self::BadFrame { .. } | Self::NoChunk(_) | Self::Format { .. } => true,
+            Self::BadExport { .. } | Self::NewerExport { .. } => true,
             Self::Sled { source, .. } => matches!(source, sled::Error::Corruption { .. }),
             _ => false,
         }

@@ -42,6 +42,15 @@ struct AnyFormat {
 }
 
 impl Format {
+    /// What `FORMAT` says in a new store with this id.
+    pub fn of(id: [u8; 16], options: Options) -> Self {
+        let store_id = format!("{:032x}", u128::from_be_bytes(id));
+        let (chunk_bytes, segment_bytes) = (options.chunk_bytes, options.segment.bytes());
+        let mut format = Self { rbackup_format: VERSION, store_id, chunk_bytes, segment_bytes, sum: String::new() };
+        format.sum = sum(&format.head());
+        format
+    }
+
     /// The store's id.
     pub fn id(&self) -> Option<[u8; 16]> {
         u128::from_str_radix(&self.store_id, 16).ok().map(u128::to_be_bytes)
@@ -126,22 +135,28 @@ fn parse(text: &str) -> Result<Format, String> {
     if format.sum != sum(&format.head()) {
         return Err("its FORMAT file is damaged: the checksum differs".to_owned());
     }
-    let [min, average, max] = format.chunk_bytes;
-    let chunks = CHUNK_BYTES_MIN <= min && min <= average && average <= max && max <= CHUNK_BYTES_MAX;
-    if !chunks || (min | average | max) & 1 != 0 || format.store_id.len() != 32 || format.shape().is_none() {
+    if !can_cut(format.chunk_bytes) || format.store_id.len() != 32 || format.shape().is_none() {
         return Err("its FORMAT file has impossible values".to_owned());
     }
     Ok(format)
 }
 
+/// Whether the cutter can cut to these sizes: minimum, average, maximum.
+pub fn can_cut([min, average, max]: [u32; 3]) -> bool {
+    let ordered = CHUNK_BYTES_MIN <= min && min <= average && average <= max && max <= CHUNK_BYTES_MAX;
+    ordered && (min | average | max) & 1 == 0
+}
+
 fn create(dir: &Path, options: Options, random: [u8; 16]) -> Result<Format, Error> {
-    let store_id = format!("{:032x}", u128::from_be_bytes(random));
-    let (chunk_bytes, segment_bytes) = (options.chunk_bytes, options.segment.bytes());
-    let mut format = Format { rbackup_format: VERSION, store_id, chunk_bytes, segment_bytes, sum: String::new() };
-    format.sum = sum(&format.head());
-    let text = format!("{}sum = \"{}\"\n", format.head(), format.sum);
-    durable::write_whole(dir, FORMAT, text.as_bytes()).map_err(|e| Error::io(dir, e))?;
+    let format = Format::of(random, options);
+    write(dir, &format)?;
     Ok(format)
+}
+
+/// Makes `dir` a store.
+pub fn write(dir: &Path, format: &Format) -> Result<(), Error> {
+    let text = format!("{}sum = \"{}\"\n", format.head(), format.sum);
+    durable::write_whole(dir, FORMAT, text.as_bytes()).map_err(|e| Error::io(dir, e))
 }
 
 /// The first eight bytes of BLAKE3, in hex.

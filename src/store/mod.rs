@@ -43,12 +43,14 @@ mod check;
 mod commit;
 mod draft;
 pub mod fuzzing;
+mod listed;
 mod mark;
 mod operation;
 mod recover;
 mod replay;
 mod salvage;
 mod shared;
+mod transfer;
 
 use std::fs::{self, File};
 use std::os::unix::fs::DirBuilderExt;
@@ -71,6 +73,7 @@ pub use self::records::{AccountAdded, DeviceRow, FileRow, RemovalRow, Root, Sess
 pub use self::rows::RunSummary;
 pub use self::salvage::Salvaged;
 pub use self::shape::Segment;
+pub use self::transfer::{Counts, EXPORT_MAGIC, Imported, import};
 pub use self::writer::VolumeLimits;
 
 use self::commit::{Job, Keeper};
@@ -132,7 +135,7 @@ pub struct Store {
     format: Format,
     shared: Arc<Shared>,
     jobs: Sender<Job>,
-    opened: Ending,
+    opened: Mark,
     threads: Mutex<Vec<JoinHandle<()>>>,
     _lock: File,
 }
@@ -152,10 +155,10 @@ impl Store {
         remove_old_catalog(dir)?;
         format_file::forget_clean(dir)?;
         let shared = Arc::new(Shared::new(log, Arc::new(rows), space, Home::at(dir), Watch::new(options.stuck)));
-        let opened = writer.ending();
+        let store = format.id().unwrap_or_default();
+        let opened = Mark { store, ending: writer.ending(), counters };
         let (jobs, inbox) = channel();
         let (wake, awake) = sync_channel(1);
-        let store = format.id().unwrap_or_default();
         let keeper = Keeper::new(Arc::clone(&shared), store, options.volume, writer, counters, wake);
         let kept = Arc::clone(&shared);
         let threads = vec![

@@ -12,6 +12,7 @@ mod damage;
 mod dedup;
 mod download;
 mod examples;
+mod export;
 mod isolation;
 mod list;
 mod names;
