@@ -18,8 +18,11 @@ use crate::config::{self, Config};
 use crate::model::SystemClock;
 use crate::server::{self, Settings, transport};
 use crate::service::{self, Policy, Report, Salvaged, Services};
-pub use crate::store::{Counts, EXPORT_MAGIC, Imported};
 use crate::store::{self, Known, Options, Store};
+pub use crate::store::{Counts, EXPORT_MAGIC, Imported};
+
+/// For threads that end by themselves once their connections are gone.
+const SHUTDOWN_REST: Duration = Duration::from_secs(1);
 
 /// Why the house could not be built or run.
 #[derive(Debug, thiserror::Error)]
@@ -136,7 +139,8 @@ pub fn serve(config: &Config, say: &dyn Fn(&str)) -> Result<(), Error> {
         run(listeners, services.clone(), config, stop).await;
         Ok(())
     });
-    runtime.shutdown_timeout(config.shutdown_grace);
+    // Requests have had their grace; what still waits, waits for the disk.
+    runtime.shutdown_timeout(SHUTDOWN_REST);
     let closed = close(services, config.shutdown_grace);
     served?;
     closed

@@ -80,8 +80,11 @@ impl From<store::Error> for Error {
             store::Error::Refused(_) | store::Error::Closed | store::Error::Gone | store::Error::Stuck => {
                 Self::Unavailable
             }
-            // It is being rebuilt.
-            store::Error::Rows(error) if error.is_damage() => Self::Unavailable,
+            // The disk does not do what it is asked, or the catalog is being rebuilt; either may have an end.
+            error @ (store::Error::Io { .. } | store::Error::Sled { .. } | store::Error::Rows(_)) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the storage failed");
+                Self::Unavailable
+            }
             other => Self::Internal(Box::new(other)),
         }
     }

@@ -12,6 +12,8 @@ use std::panic::catch_unwind;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::panics;
+
 /// The scratch database of [`self_test`], below the data directory.
 pub const SELF_TEST: &str = "selftest";
 
@@ -63,7 +65,9 @@ pub fn self_test(dir: &Path) -> io::Result<bool> {
         Ok(Ok(_)) => removed.map(|()| syncs() > before),
         Ok(Err(sled::Error::Io(error))) => Err(error),
         Ok(Err(error)) => Err(io::Error::other(error)),
-        Err(_) => Err(io::Error::other("sled panicked in the self-test")),
+        Err(panic) => {
+            Err(panics::system_error(&*panic).unwrap_or_else(|| io::Error::other("sled panicked in the self-test")))
+        }
     }
 }
 
@@ -95,4 +99,17 @@ pub fn remove(dir: &Path, name: &str) -> io::Result<()> {
         Err(error) => Err(error),
         Ok(()) => sync_dir(dir),
     }
+}
+
+/// A crash while sled writes a snapshot leaves one under a temporary name, which makes every later open fail.
+pub fn remove_half_snapshots(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }

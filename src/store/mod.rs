@@ -21,6 +21,7 @@ mod block;
 mod frame;
 mod header;
 mod manifest;
+mod panics;
 mod place;
 mod raw;
 mod shape;

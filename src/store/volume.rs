@@ -6,6 +6,7 @@
 //! Never: no batch, no transaction, no `flush_async`, no `len`; no tree is opened for reading unless it has blocks,
 //! because opening creates it.
 
+use std::any::Any;
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use super::durable;
 use super::error::Error;
+use super::panics;
 use super::raw::{self, Blocks};
 use super::shape::Shape;
 
@@ -40,6 +42,7 @@ pub struct Volume {
     slot: RwLock<Option<Backing>>,
     traffic_bytes: AtomicU64,
     complained: AtomicBool,
+    refused: AtomicBool,
 }
 
 /// How the blocks are reached.
@@ -74,8 +77,9 @@ impl Volume {
 
     /// A volume that exists; it is opened when it is first used.
     pub fn at(volumes: &Path, number: u32, shape: Shape) -> Self {
-        let (slot, traffic_bytes, complained) = (RwLock::new(None), AtomicU64::new(0), AtomicBool::new(false));
-        Self { number, dir: directory(volumes, number), shape, slot, traffic_bytes, complained }
+        let dir = directory(volumes, number);
+        let (complained, refused) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { number, dir, shape, slot: RwLock::new(None), traffic_bytes: AtomicU64::new(0), complained, refused }
     }
 
     /// The volume's number.
@@ -198,9 +202,9 @@ impl Volume {
         self.file().map_or(Ok(None), |path| raw::store_of(&path).map_err(|e| Error::io(&path, e)))
     }
 
-    /// Whether sled has refused something of it since the start.
+    /// Whether sled has refused something of it since the start, and not for want of room.
     pub fn was_refused(&self) -> bool {
-        self.complained.load(Ordering::Relaxed)
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// The file that holds its blocks.
@@ -217,7 +221,7 @@ impl Volume {
     fn found_raw(&self, found: &OnceLock<Blocks>, number: u32) -> Result<Option<sled::IVec>, Error> {
         let block = self.raw(self.blocks_of(found)?, number)?;
         if block.is_some() {
-            self.complain("sled does not give a block that is there");
+            self.complain("sled does not give a block that is there", true);
         }
         Ok(block)
     }
@@ -272,7 +276,7 @@ impl Volume {
             Err(refused) => refused,
         };
         let blocks = self.blocks()?;
-        self.complain(&refused.to_string());
+        self.complain(&refused.to_string(), refused.is_damage());
         Ok(Backing::Raw(blocks))
     }
 
@@ -285,7 +289,7 @@ impl Volume {
     }
 
     fn start_sled(&self) -> Result<sled::Db, Error> {
-        remove_half_snapshots(&self.dir).map_err(|e| Error::io(&self.dir, e))?;
+        durable::remove_half_snapshots(&self.dir).map_err(|e| Error::io(&self.dir, e))?;
         let config = sled::Config::new()
             .path(&self.dir)
             .segment_size(self.shape.segment.bytes() as usize)
@@ -299,15 +303,20 @@ impl Volume {
                     sleep(Duration::from_millis(2));
                 }
                 Ok(Err(error)) => return Err(Error::sled(self.number, error)),
-                Err(_) => return Err(self.damaged("its database panicked while opening")),
+                Err(panic) => return Err(self.panicked(&*panic)),
             }
         }
     }
 
     fn guarded<T>(&self, work: impl FnOnce() -> sled::Result<T>) -> Result<T, Error> {
         catch_unwind(AssertUnwindSafe(work))
-            .map_err(|_| self.damaged("its database panicked"))?
+            .map_err(|panic| self.panicked(&*panic))?
             .map_err(|e| Error::sled(self.number, e))
+    }
+
+    fn panicked(&self, panic: &(dyn Any + Send)) -> Error {
+        let of_system = panics::system_error(panic).map(|error| Error::io(&self.dir, error));
+        of_system.unwrap_or_else(|| self.damaged("its database panicked"))
     }
 
     fn damaged(&self, reason: &str) -> Error {
@@ -315,7 +324,8 @@ impl Volume {
     }
 
     /// Once per volume: the reads go on.
-    fn complain(&self, reason: &str) {
+    fn complain(&self, reason: &str, damage: bool) {
+        self.refused.fetch_or(damage, Ordering::Relaxed);
         if !self.complained.swap(true, Ordering::Relaxed) {
             tracing::error!(volume = self.number, reason, "sled refuses a volume; its blocks are read without it");
         }
@@ -351,19 +361,6 @@ fn number_of(name: &[u8]) -> Option<u32> {
 /// sled words its lock error itself, with the kind `Other`.
 fn is_lock(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock || error.to_string().contains("lock")
-}
-
-/// A crash while sled writes a snapshot leaves one under a temporary name, which makes every later open fail.
-fn remove_half_snapshots(dir: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with("snap.") && name.ends_with(".generating") {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

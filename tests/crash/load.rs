@@ -107,6 +107,11 @@ impl Load {
         shared.ledger.into_inner().expect("no client panicked")
     }
 
+    /// The ledger as it is at this moment: what is in it was acknowledged before.
+    pub fn ledger_now(&self) -> Ledger {
+        self.shared.ledger().clone()
+    }
+
     /// Tells all to stop after what they are doing, waits for it, and gives the ledger back.
     pub fn stop_and_join(self) -> Ledger {
         self.shared.stop.store(true, Ordering::Relaxed);

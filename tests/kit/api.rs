@@ -116,13 +116,19 @@ pub fn devices(wire: &mut Connection, session: &str) -> Result<Vec<String>, Fail
 
 /// Downloads a version and gives length and SHA-256 of what really came.
 pub fn download(wire: &mut Connection, session: &str, version: u64) -> Result<(u64, String), Failure> {
-    let (mut hash, mut length) = (Sha256::new(), 0);
+    let (mut hash, mut length, mut begin) = (Sha256::new(), 0, Vec::new());
     let target = format!("/download?file_version_id={version}");
     let answer = wire.fetch(&target, &[("RBackup-Session-Pass", session)], |piece| {
         hash.update(piece);
         length += piece.len() as u64;
+        if begin.len() < 300 {
+            begin.extend_from_slice(&piece[..piece.len().min(300)]);
+        }
     })?;
-    let answer = expect_200(answer)?;
+    if answer.status != 200 {
+        // What was hashed is the refusal.
+        return Err(refused(Answer { body: begin, ..answer }));
+    }
     let actual = super::random::hex(&hash.finalize());
     match answer.header("rbackup-file-hash") {
         Some(said) if said != actual => {

@@ -125,6 +125,23 @@ impl Ledger {
         self.set_fate(versions, Fate::Live);
     }
 
+    /// What was acknowledged since `before` may be there or not: a sync was under way when its disk failed.
+    pub fn doubt_since(&mut self, before: &Ledger) {
+        let young: Vec<u64> = self.versions.keys().copied().filter(|id| !before.versions.contains_key(id)).collect();
+        for version in young.into_iter().filter_map(|id| self.versions.remove(&id)) {
+            self.in_flight.push(Claim { file: version.file, size: version.size, hash: version.hash });
+        }
+        for (id, version) in &mut self.versions {
+            if version.fate != before.versions[id].fate {
+                self.removals += 1;
+                version.fate = Fate::Leaving(self.removals);
+            }
+        }
+        for (name, device) in &mut self.devices {
+            device.unsure |= before.devices.get(name).is_none_or(|older| older.session != device.session);
+        }
+    }
+
     /// The versions of one file that are there.
     pub fn live_of(&self, device: &str) -> Vec<u64> {
         let live = self.versions.iter().filter(|(_, version)| version.file.0 == device && version.fate == Fate::Live);

@@ -2,6 +2,7 @@
 //! Promises that no panic of sled gets out, and that what `settle` returned Ok for survives a power cut.
 //! It never uses batches, transactions, `flush_async` or the flusher thread.
 
+use std::any::Any;
 use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use super::RowsError;
 use crate::store::shape::Segment;
+use crate::store::{durable, panics};
 
 /// sled may not go lower; what really bounds memory is that handles are dropped and opened again.
 const CACHE_BYTES: u64 = 256 * 1024;
@@ -30,7 +32,14 @@ pub(super) fn name_of(dir: &Path) -> String {
 pub(super) fn guarded<T>(dir: &Path, call: impl FnOnce() -> sled::Result<T>) -> Result<T, RowsError> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(result) => result.map_err(|error| refused(dir, error)),
-        Err(panic) => Err(RowsError::Unreadable { run: name_of(dir), reason: panic_text(&*panic) }),
+        Err(panic) => Err(panicked(dir, &*panic)),
+    }
+}
+
+fn panicked(dir: &Path, panic: &(dyn Any + Send)) -> RowsError {
+    match panics::system_error(panic) {
+        Some(source) => RowsError::Io { path: dir.to_owned(), source },
+        None => RowsError::Unreadable { run: name_of(dir), reason: format!("sled panicked: {}", panics::text(panic)) },
     }
 }
 
@@ -42,11 +51,6 @@ fn refused(dir: &Path, error: sled::Error) -> RowsError {
     }
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    format!("sled panicked: {}", text.unwrap_or("without a message"))
-}
-
 /// Opens the database in `dir`; sled itself would make a new one where there is none.
 pub(super) fn open_existing(dir: &Path, segment: Segment) -> Result<sled::Db, RowsError> {
     if dir.join("db").exists() { open(dir, segment) } else { Err(RowsError::Missing { run: name_of(dir) }) }
@@ -54,7 +58,9 @@ pub(super) fn open_existing(dir: &Path, segment: Segment) -> Result<sled::Db, Ro
 
 /// Opens (or creates) the database in `dir`.
 pub(super) fn open(dir: &Path, segment: Segment) -> Result<sled::Db, RowsError> {
-    remove_half_snapshots(dir)?;
+    if dir.exists() {
+        durable::remove_half_snapshots(dir).map_err(io_error(dir))?;
+    }
     let config = sled::Config::new()
         .path(dir)
         .segment_size(segment.bytes() as usize)
@@ -73,21 +79,6 @@ pub(super) fn open(dir: &Path, segment: Segment) -> Result<sled::Db, RowsError> 
             result => return result,
         }
     }
-}
-
-/// A crash while sled writes a snapshot leaves a `.generating` that makes every later open fail.
-fn remove_half_snapshots(dir: &Path) -> Result<(), RowsError> {
-    let entries = match fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(io_error(dir))?,
-    };
-    for entry in entries {
-        let path = entry.map_err(io_error(dir))?.path();
-        if path.extension().is_some_and(|extension| extension == "generating") {
-            fs::remove_file(&path).map_err(io_error(&path))?;
-        }
-    }
-    Ok(())
 }
 
 /// Closes the database; sled may panic while it syncs.
