@@ -259,7 +259,7 @@ fn a_damaged_store_is_exported_but_for_what_is_damaged() {
     let target = house.beside("rest.rbackup");
     let ended = export(&house, &target);
     assert_eq!(ended.status.code(), Some(15), "{ended:?}");
-    assert!(said(&ended).contains("left out: chunk "), "{}", said(&ended));
+    assert!(said(&ended).contains("damaged and left out: volume 1 block"), "{}", said(&ended));
     let ended = import(&new.data(), &target);
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
     assert!(said(&ended).contains("left out"), "{}", said(&ended));

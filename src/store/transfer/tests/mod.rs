@@ -5,17 +5,23 @@ mod reading;
 
 use super::super::frame::{COMPRESSED, Frame, FrameHeader, FrameKind};
 use super::super::header::Counters;
-use super::super::{Error, NewFrame, Options, VolumeLimits};
+use super::super::{Error, NewFrame, Options, Segment, VolumeLimits};
 use super::stream::{Head, Item, StreamReader, StreamWriter};
 use crate::model::ChunkId;
 
-/// Small volumes, so that a short history crosses several.
-const OPTIONS: Options = Options {
-    volume: VolumeLimits { payload_bytes: 30_000, blocks: 40, frames: 20, record_bytes: 8_000 },
-    chunk_bytes: [1024, 4096, 16384],
-    ballast_bytes: Some(0),
-    ..Options::DEFAULT
-};
+const CHUNK_BYTES: [u32; 3] = [1024, 4096, 16384];
+
+/// Small volumes, so that a short history crosses several, of small segments, so that damage stays where it is.
+fn options() -> Options {
+    Options {
+        volume: VolumeLimits { payload_bytes: 30_000, blocks: 200, frames: 20, record_bytes: 8_000 },
+        chunk_bytes: CHUNK_BYTES,
+        segment: Segment::new(4096).expect("a size of segments"),
+        ballast_bytes: Some(0),
+        ..Options::DEFAULT
+    }
+}
+
 /// Bytes of the trailer: its first byte, nine numbers, a hash.
 const TRAILER_BYTES: usize = 1 + 9 * 8 + 32;
 
@@ -34,7 +40,7 @@ fn new_frame(kind: FrameKind, id: ChunkId, stored: Vec<u8>) -> NewFrame {
 fn small() -> Vec<u8> {
     let mut stream = Vec::new();
     let mut writer =
-        StreamWriter::begin(&mut stream, &Head { store: [1; 16], chunk_bytes: OPTIONS.chunk_bytes }).expect("begun");
+        StreamWriter::begin(&mut stream, &Head { store: [1; 16], chunk_bytes: CHUNK_BYTES }).expect("begun");
     for (n, kind) in [FrameKind::Chunk, FrameKind::Manifest, FrameKind::Part].into_iter().enumerate() {
         let it = new_frame(kind, ChunkId([n as u8; 32]), noise(n as u64, 40 + n));
         let header = FrameHeader { stored_len: it.stored.len() as u32, seq: 1, ..it.header };

@@ -11,7 +11,7 @@ use super::super::super::{
 };
 use super::super::Imported;
 use super::super::stream::{Head, StreamReader, StreamWriter};
-use super::{OPTIONS, TRAILER_BYTES, new_frame, noise, read, resealed};
+use super::{CHUNK_BYTES, TRAILER_BYTES, new_frame, noise, options, read, resealed};
 use crate::model::ChunkId;
 
 const SESSION: [u8; 32] = [9; 32];
@@ -44,7 +44,7 @@ fn upload(store: &Store, path: &str, seed: u64, lengths: &[usize]) {
 }
 
 fn open(dir: &Path) -> Store {
-    Store::open(dir, OPTIONS).expect("opened")
+    Store::open(dir, options()).expect("opened")
 }
 
 /// A closed store with several volumes, whose newest version is removed.
@@ -87,7 +87,7 @@ fn exported_with_losses(dir: &Path) -> (Vec<u8>, Vec<String>) {
 }
 
 fn import_bytes(dir: &Path, mut bytes: &[u8]) -> Result<Imported, Error> {
-    import(dir, &mut bytes, OPTIONS)
+    import(dir, &mut bytes, options())
 }
 
 /// The rows of the catalog but for places, and each frame that a place leads to.
@@ -209,7 +209,7 @@ fn next_ids_that_are_given_already_impossible_chunks_and_unknown_records_are_ref
         import_bytes(&new, &bytes).expect_err("refused")
     };
     assert!(refused([0, 1, 2], b"").to_string().contains("chunk sizes are impossible"));
-    assert!(refused(OPTIONS.chunk_bytes, b"\x10\x01 from later").to_string().contains("newer program"));
+    assert!(refused(CHUNK_BYTES, b"\x10\x01 from later").to_string().contains("newer program"));
     assert!(!new.exists());
 }
 
@@ -229,7 +229,7 @@ fn only_an_empty_directory_becomes_a_store() {
     assert_eq!(fs::read(&file).expect("still there"), b"mine too");
     assert!(exported(&old) == stream, "the old store is as it was");
     let running = open(&old);
-    assert!(matches!(Store::open(&old, OPTIONS), Err(Error::InUse { .. })));
+    assert!(matches!(Store::open(&old, options()), Err(Error::InUse { .. })));
     drop(running);
 }
 
@@ -239,14 +239,16 @@ fn what_damage_took_is_left_out_and_named_and_the_rest_is_there() {
     let (old, new) = (home.path().join("old"), home.path().join("new"));
     filled(&old);
     let whole = read(&exported(&old)).expect("read").0;
-    let lost = whole.iter().filter(|frame| frame.header.kind == FrameKind::Chunk && frame.stored.len() == 3000).nth(2);
+    let lost = whole.iter().filter(|frame| frame.header.kind == FrameKind::Chunk && frame.stored.len() == 3000).nth(1);
     let lost = lost.expect("a chunk of an older volume");
     let mut flipped = 0;
     for volume in fs::read_dir(old.join("volumes")).expect("the volumes").flatten() {
         let db = volume.path().join("db");
         let mut bytes = fs::read(&db).expect("read a volume");
-        if let Some(at) = memchr::memmem::find(&bytes, &lost.stored) {
-            bytes[at + 1500] ^= 1;
+        // Sixteen bytes of it that do not cross two blocks.
+        let mut pieces = lost.stored[1000..].chunks_exact(16);
+        if let Some(at) = pieces.find_map(|piece| memchr::memmem::find(&bytes, piece)) {
+            bytes[at] ^= 1;
             flipped += 1;
             fs::write(&db, bytes).expect("damaged");
         }
@@ -262,4 +264,8 @@ fn what_damage_took_is_left_out_and_named_and_the_rest_is_there() {
     let records = |frames: &[Frame]| frames.iter().filter(|it| it.header.kind == FrameKind::Record).count();
     assert_eq!(records(&rest), records(&whole), "the footer repeats the records of the damaged block");
     assert!(!open(&new).check().expect("checked").damaged_versions.is_empty());
+    let versions =
+        |store: &Store| store.catalog().all_files().map(|it| it.expect("a file").versions.len()).sum::<usize>();
+    let rebuilt = Store::rebuild(&old, options()).expect("rebuilt");
+    assert_eq!((versions(&rebuilt), versions(&open(&new))), (12, 12), "a rebuild finds them there too");
 }
