@@ -29,6 +29,8 @@ pub enum Step {
     Crash,
     /// A stop, and a catalog from nothing but the volumes.
     Rebuild,
+    /// A crash, an export of what it left, and a store made from that in its place.
+    Move,
 }
 
 /// Up to sixty of them.
@@ -49,6 +51,7 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Restart),
         2 => Just(Step::Crash),
         1 => Just(Step::Rebuild),
+        1 => Just(Step::Move),
     ];
     prop::collection::vec(step, 1..60)
 }

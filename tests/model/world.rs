@@ -7,7 +7,7 @@ use super::steps::{Step, Who};
 use bytes::Bytes;
 use rbackup::model::{Clock, DeviceName, FileId, FilePath, Password, Sha256, SystemClock, Username, VersionId};
 use rbackup::service::{Error, Policy, Services, Session, UploadRequest};
-use rbackup::store::{Options, Store, VolumeLimits};
+use rbackup::store::{Options, Store, VolumeLimits, import};
 use sha2::Digest;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -89,6 +89,7 @@ impl World {
             }
             Step::Crash => self.reopen(),
             Step::Rebuild => self.rebuild(),
+            Step::Move => self.move_house(),
         }
     }
 
@@ -170,6 +171,18 @@ impl World {
         let store = Store::rebuild(&self.data(), OPTIONS).expect("rebuilt");
         self.services = Some(serve(store));
         self.compare();
+    }
+
+    /// The store that an export and an import make from a crashed one, in its place.
+    pub fn move_house(&mut self) {
+        self.services = None;
+        let (mut stream, moved) = (Vec::new(), self.home.path().join("moved"));
+        let store = Store::open(&self.data(), OPTIONS).expect("opened");
+        store.export(&mut stream, &mut |what| unreachable!("nothing is damaged: {what}")).expect("exported");
+        drop(store);
+        import(&moved, &mut stream.as_slice(), OPTIONS).expect("imported");
+        std::fs::remove_dir_all(self.data()).and_then(|()| std::fs::rename(&moved, self.data())).expect("moved");
+        self.reopen();
     }
 
     /// Lets go of the store, and opens it.
