@@ -90,8 +90,11 @@ fn import_bytes(dir: &Path, mut bytes: &[u8]) -> Result<Imported, Error> {
     import(dir, &mut bytes, options())
 }
 
+/// Key, seq and value.
+type Rows = BTreeMap<Vec<u8>, (u64, Vec<u8>)>;
+
 /// The rows of the catalog but for places, and each frame that a place leads to.
-fn content(store: &Store) -> (BTreeMap<Vec<u8>, (u64, Vec<u8>)>, Vec<Frame>) {
+fn content(store: &Store) -> (Rows, Vec<Frame>) {
     let (mut rows, mut frames) = (BTreeMap::new(), Vec::new());
     for (key, row) in store.shared.rows.scan(&[], &[0xff], 100_000).expect("scanned") {
         match key.strip_prefix(b"c").and_then(|id| <[u8; 32]>::try_from(id).ok()) {
