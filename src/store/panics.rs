@@ -23,8 +23,8 @@ mod tests {
     #[test]
     fn an_unwrapped_error_of_the_system_is_told_from_a_failed_assertion() {
         let unwrapped = std::panic::catch_unwind(|| {
-            let full: io::Result<()> = Err(io::Error::from_raw_os_error(libc::ENOSPC));
-            full.expect("called on")
+            let full = |code| -> io::Result<()> { Err(io::Error::from_raw_os_error(code)) };
+            full(libc::ENOSPC).expect("called on")
         });
         let panic = unwrapped.expect_err("panicked");
         assert_eq!(system_error(&*panic).map(|error| error.kind()), Some(io::ErrorKind::StorageFull));

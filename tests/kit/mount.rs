@@ -152,7 +152,7 @@ impl Mount {
 
     /// What is left on it.
     pub fn room(&self) -> Room {
-        let told = rustix::fs::statvfs(&self.path()).expect("statvfs");
+        let told = rustix::fs::statvfs(self.path()).expect("statvfs");
         Room { bytes: told.f_bavail * told.f_frsize, inodes: told.f_favail, bytes_all: told.f_blocks * told.f_frsize }
     }
 
