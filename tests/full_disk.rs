@@ -43,6 +43,9 @@ struct Story {
     play: Play,
 }
 
+/// Stage, what it is filled by, the disk, and how it is played.
+type Failing = (&'static str, &'static str, fn() -> Mount, Play);
+
 #[test]
 fn nothing_is_lost_on_a_full_or_failing_disk() {
     let seed = run_seed("full_disk");
@@ -55,7 +58,7 @@ fn nothing_is_lost_on_a_full_or_failing_disk() {
         };
         stories.push(Story { row, disk, play: Box::new(play) });
     }
-    let failing: [(&str, &str, fn() -> Mount, Play); 2] = [
+    let failing: [Failing; 2] = [
         ("under load", "read-only", || Mount::ext4(DISK_BYTES, 0), Box::new(failing::turns_read_only)),
         (
             "under uploads",
@@ -76,11 +79,11 @@ fn moments(seed: u64) -> Vec<Story> {
     let all = setting("RBACKUP_FULL_DISK_ALL", 0) > 0;
     let mut stories = Vec::new();
     for (number, stage) in STAGES.into_iter().enumerate() {
-        let turn = (number as u64 + seed) % 2 == 0;
+        let turn = (number as u64 + seed).is_multiple_of(2);
         let all_four = [
             (Filling::Bytes, turn, on_ext4 as fn() -> Mount),
             (Filling::Bytes, !turn, in_memory),
-            (Filling::Inodes, (seed / 2 + number as u64) % 4 == 0, in_memory),
+            (Filling::Inodes, (seed / 2 + number as u64).is_multiple_of(4), in_memory),
             (Filling::Inodes, (seed / 2 + number as u64) % 4 == 2, on_ext4),
         ];
         for (filling, _, disk) in all_four.into_iter().filter(|(_, chosen, _)| all || *chosen) {

@@ -20,6 +20,9 @@ const UPLOADS_LIMIT: Duration = Duration::from_secs(5);
 /// No disk here has so much room.
 const HUGE: u64 = 8 << 30;
 
+/// Name, method, headers, declared length, and what is sent of the body.
+type Way<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], u64, &'a [u8]);
+
 /// All that must hold on a full disk.
 pub fn while_full(site: &mut Site, row: &mut Row) -> Result<(), String> {
     life_goes_on(site, row)?;
@@ -33,7 +36,7 @@ pub fn new_data_is_refused(site: &mut Site, row: &mut Row) -> Result<(), String>
     let form = ("Content-Type", "multipart/form-data; boundary=rbackup-border");
     let waits = ("Expect", "100-continue");
     let pass = ("RBackup-Session-Pass", session.as_str());
-    let ways: [(&str, &str, &[(&str, &str)], u64, &[u8]); 5] = [
+    let ways: [Way; 5] = [
         // First: where it is not refused, this one is answered at once, and the others only when the body is given up.
         ("a raw body that waits for 100 Continue", "PUT", &[pass, waits], 1 << 20, b""),
         ("a form that waits for 100 Continue", "POST", &[pass, form, waits], 1 << 20, b""),
