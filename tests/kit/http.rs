@@ -46,6 +46,11 @@ impl Connection {
         Ok(Connection { stream: BufReader::with_capacity(256 << 10, stream), local_port })
     }
 
+    /// Gives up on an answer earlier than after two minutes.
+    pub fn be_patient_for(&mut self, patience: Duration) {
+        self.stream.get_ref().set_read_timeout(Some(patience)).expect("a socket takes a timeout");
+    }
+
     /// One request with a body in memory.
     pub fn send(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Answer> {
         self.send_from(method, target, headers, body.len() as u64, |socket| socket.write_all(body))

@@ -249,9 +249,19 @@ impl Server {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// SIGTERM, and the exit status.
-    pub fn stop(mut self) -> Result<ExitStatus, String> {
+    /// SIGTERM, without waiting for anything.
+    pub fn ask_to_stop(&self) {
         signal("TERM", self.pid);
+    }
+
+    /// SIGTERM, and the exit status.
+    pub fn stop(self) -> Result<ExitStatus, String> {
+        self.ask_to_stop();
+        self.ended()
+    }
+
+    /// Waits until it has ended: its exit status.
+    pub fn ended(mut self) -> Result<ExitStatus, String> {
         let patience = Instant::now() + Duration::from_secs(60);
         while Instant::now() < patience {
             if let Some(status) = self.child.try_wait().map_err(|error| error.to_string())? {
