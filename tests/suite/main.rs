@@ -23,3 +23,4 @@ mod restart;
 mod session;
 mod status;
 mod upload;
+mod wrong_disk;
