@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
+/// A ballast is part of the story, but not one of 64 MiB in every life and every image.
+pub const CONFIG: &str = "[storage]\nballast_mib = 1\n";
+
 /// How a recorded life ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -71,8 +74,11 @@ pub fn record(data: &Path, shim: &Path, before: Ledger, seed: u64, end: End) -> 
     let log_path = data.with_extension("calls");
     let _ = std::fs::remove_file(&log_path);
     let base = tree::inodes(data);
-    let start =
-        Start::on(data).env("LD_PRELOAD", shim).env("RBACKUP_RECORD_DIR", data).env("RBACKUP_RECORD_LOG", &log_path);
+    let start = Start::on(data)
+        .config(CONFIG)
+        .env("LD_PRELOAD", shim)
+        .env("RBACKUP_RECORD_DIR", data)
+        .env("RBACKUP_RECORD_LOG", &log_path);
     let server = start.serve().unwrap_or_else(|error| unreachable!("recording: {error}"));
     let events = Mutex::new(Vec::new());
     std::thread::scope(|scope| {

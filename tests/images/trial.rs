@@ -4,7 +4,7 @@ use super::cut;
 use super::disk::{Disk, Fault};
 use super::history::{self, Placed};
 use super::log::Call;
-use super::recording::Recording;
+use super::recording::{self, Recording};
 use crate::kit::ledger::Ledger;
 use crate::kit::random::Random;
 use crate::kit::server::{self, Start};
@@ -57,7 +57,7 @@ fn examine(data: &Path, ledger: &mut Ledger, random: &mut Random) -> Result<Veri
     if check_first {
         check(data)?;
     }
-    let server = Start::on(data).serve().map_err(|error| vec![format!("start: {error}")])?;
+    let server = Start::on(data).config(recording::CONFIG).serve().map_err(|error| vec![format!("start: {error}")])?;
     let seen = verify(server.address, ledger, &Sample::All)?;
     if random.chance(50) {
         let status = server.stop().map_err(|error| vec![error])?;
