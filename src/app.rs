@@ -3,9 +3,9 @@
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,8 +21,10 @@ use crate::service::{self, Policy, Report, Salvaged, Services};
 use crate::store::{self, Known, Options, Store};
 pub use crate::store::{Counts, EXPORT_MAGIC, Imported};
 
+/// What the store gets to close when requests took all of the grace.
+const CLOSE_MIN: Duration = Duration::from_secs(2);
 /// For threads that end by themselves once their connections are gone.
-const SHUTDOWN_REST: Duration = Duration::from_secs(1);
+const SHUTDOWN_REST: Duration = Duration::from_millis(200);
 
 /// Why the house could not be built or run.
 #[derive(Debug, thiserror::Error)]
@@ -133,15 +135,17 @@ pub fn serve(config: &Config, say: &dyn Fn(&str)) -> Result<(), Error> {
     // The address first: a port that is taken must not leave a new store behind.
     let listeners = runtime.block_on(listen(config))?;
     let services = open(config)?;
+    let stopped = Arc::new(OnceLock::new());
     let served: Result<(), Error> = runtime.block_on(async {
-        let stop = stop_signal().map_err(Error::Start)?;
+        let stop = stop_signal(Arc::clone(&stopped)).map_err(Error::Start)?;
         introduce(config, &listeners, say).map_err(Error::Start)?;
         run(listeners, services.clone(), config, stop).await;
         Ok(())
     });
     // Requests have had their grace; what still waits, waits for the disk.
     runtime.shutdown_timeout(SHUTDOWN_REST);
-    let closed = close(services, config.shutdown_grace);
+    let taken = stopped.get().map_or(Duration::ZERO, Instant::elapsed);
+    let closed = close(services, config.shutdown_grace.saturating_sub(taken).max(CLOSE_MIN));
     served?;
     closed
 }
@@ -260,13 +264,14 @@ async fn listen(config: &Config) -> Result<Vec<TcpListener>, Error> {
 }
 
 /// Resolves at the first SIGTERM or SIGINT; the second ends the process at once, which is safe at any moment.
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+fn stop_signal(stopped: Arc<OnceLock<Instant>>) -> io::Result<impl Future<Output = ()>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        stopped.get_or_init(Instant::now);
         tracing::info!("stopping; what is under way is finished");
         tokio::spawn(async move {
             tokio::select! {

@@ -35,6 +35,8 @@ pub const DOWNLOAD_PIECES_WAITING_MAX: usize = 2;
 pub const LISTING_PIECES_WAITING_MAX: usize = 4;
 /// Threads for uploads, downloads and listings together; each holds at most a few chunks.
 pub const WORK_THREADS_MAX: usize = 64;
+/// Of these, threads that may wait for the log; the others are for readers when it hangs.
+pub const CHANGE_THREADS_MAX: usize = 48;
 /// A body that sends nothing for so long is given up.
 pub const BODY_IDLE: Duration = Duration::from_secs(60);
 /// A client gets so long for its request line and headers.
@@ -76,7 +78,7 @@ pub const DOWNLOAD_BYTES_WAITING_MAX: usize = 16 * 1024 * 1024;
 /// A listing crosses from its thread in pieces of about this size.
 pub const LISTING_PIECE_BYTES: usize = 64 * 1024;
 /// While others wait for its memory, a download whose client takes nothing for so long is cut; it can go on with a range.
-pub const DOWNLOAD_STALL: Duration = Duration::from_secs(10);
+pub const DOWNLOAD_STALL: Duration = Duration::from_secs(5);
 /// What the socket gets at once of a piece, so that a slow one shows progress often.
 pub const SOCKET_SLICE_BYTES: usize = 256 * 1024;
 /// How long a request waits for a thread before it is told to come back.

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use hyper::body::Incoming;
@@ -28,6 +28,9 @@ use super::{Context, Settings, router};
 use crate::model::limits;
 use crate::service::Services;
 
+/// What work that was cut gets to end when requests took all of the grace.
+const QUIET_MIN: Duration = Duration::from_millis(500);
+
 /// Serves until `shutdown` resolves, then ends as [`Settings::shutdown_grace`] allows.
 pub async fn serve(
     listeners: Vec<TcpListener>,
@@ -46,12 +49,15 @@ pub async fn serve(
         () = shutdown => {}
     }
     drop((listeners, house));
+    let began = Instant::now();
     if timeout(settings.shutdown_grace, graceful.shutdown()).await.is_err() {
         tracing::warn!("connections were still open when the grace ended; they are cut");
         cut.send_replace(());
         cut.closed().await;
     }
-    bridge.quiet(settings.shutdown_grace).await;
+    // What was cut ends in a moment, unless it waits for a disk that hangs.
+    let left = settings.shutdown_grace.saturating_sub(began.elapsed());
+    bridge.quiet(left.max(QUIET_MIN)).await;
 }
 
 /// What all connections share.

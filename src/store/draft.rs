@@ -56,14 +56,14 @@ impl Draft {
     /// Sends a frame to the log unless another draft has just sent it. Waits while too much is queued. Refused below the low
     /// water: what is left is for records.
     pub fn append(&mut self, frame: NewFrame) -> Result<(), Error> {
-        if !self.shared.space.admits_data() {
-            return Err(Error::NoSpace);
-        }
         // First the room, then the claim and the sending as one: whoever sees the id as pending stands behind its frame in
         // the queue, so no commit that builds on it can come before it.
         let permit = self.shared.queue.acquire(frame.stored.len());
-        let id = frame.header.id;
-        self.shared.claim(id, || self.jobs.send(Job::Append(frame, permit)).map_err(|_| Error::Closed))
+        let (id, bytes) = (frame.header.id, frame.stored.len());
+        self.shared.claim(id, || {
+            self.shared.announce(bytes)?;
+            self.jobs.send(Job::Append(frame, permit)).map_err(|_| Error::Closed)
+        })
     }
 
     /// Commits: when this returns, the operation and all it builds on are durable and visible.

@@ -32,6 +32,7 @@ mod space;
 
 mod log;
 mod scan;
+mod trees;
 mod volume;
 mod writer;
 
@@ -206,7 +207,7 @@ impl Store {
     pub fn admit_data(&self) -> Result<(), Error> {
         self.shared.watch.require()?;
         self.shared.home.require()?;
-        if self.shared.space.admits_data() { Ok(()) } else { Err(Error::NoSpace) }
+        self.shared.announce(0)
     }
 
     /// Reads the frame of a chunk, manifest or part. One that is damaged is stored anew when its content comes again.

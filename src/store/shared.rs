@@ -35,6 +35,8 @@ pub struct Shared {
     pub home: Home,
     /// Whether the storage thread hangs at the disk.
     pub watch: Watch,
+    /// Bytes of frames on their way to the disk: sent, and not yet synced or lost.
+    pub coming: AtomicU64,
     /// Whether the storage thread has been asked to recycle the open volume.
     pub recycling: AtomicBool,
     catalog: Catalog,
@@ -57,6 +59,7 @@ impl Shared {
             space,
             home,
             watch,
+            coming: AtomicU64::new(0),
             recycling: AtomicBool::new(false),
             catalog,
             pending: RwLock::default(),
@@ -100,6 +103,22 @@ impl Shared {
             pending.remove(&id);
             lost.remove(&id);
         }
+    }
+
+    /// Announces `bytes` for the disk, if there is room for them.
+    pub fn announce(&self, bytes: usize) -> Result<(), Error> {
+        let coming = self.coming.fetch_add(bytes as u64, Ordering::AcqRel) + bytes as u64;
+        if self.space.admits_data(coming) {
+            return Ok(());
+        }
+        self.arrived(bytes);
+        Err(Error::NoSpace)
+    }
+
+    /// Announced bytes are on the disk, or will never be.
+    pub fn arrived(&self, bytes: usize) {
+        let less = |coming: u64| Some(coming.saturating_sub(bytes as u64));
+        let _ = self.coming.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
     }
 
     /// Notes that the frame of this id does not read back.

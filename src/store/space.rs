@@ -54,9 +54,11 @@ impl Space {
         Ok(Self { dir: dir.to_owned(), ballast_bytes })
     }
 
-    /// Whether there is room for new data: as much as the ballast takes must stay free for everything else.
-    pub fn admits_data(&self) -> bool {
-        self.free().is_none_or(|free| free.bytes >= self.ballast_bytes && free.inodes >= INODES_LOW)
+    /// Whether there is room for new data beside `coming` bytes that are on their way to the disk: as much as the ballast takes
+    /// must stay free for everything else.
+    pub fn admits_data(&self, coming: u64) -> bool {
+        let low = if self.ballast_bytes == 0 { 0 } else { self.ballast_bytes + coming };
+        self.free().is_none_or(|free| free.bytes >= low && free.inodes >= INODES_LOW)
     }
 
     /// Gives up ballast until a commit has room, or nothing is left of it.
@@ -177,6 +179,6 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let space = Space::of(home.path(), Some(0)).expect("a disk");
         space.tend();
-        assert!(space.admits_data() && held(home.path()) == 0);
+        assert!(space.admits_data(1 << 60) && held(home.path()) == 0);
     }
 }

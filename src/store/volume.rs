@@ -19,12 +19,12 @@ use std::time::{Duration, Instant};
 
 use super::durable;
 use super::error::Error;
+use super::home::identity;
 use super::panics;
 use super::raw::{self, Blocks};
 use super::shape::Shape;
+use super::trees::{last_in, tree_name};
 
-/// A leaf is rewritten when its tenth fragment arrives; a tree that ends at nine never is.
-const BLOCKS_PER_TREE: u32 = 9;
 /// sled's own bound on its cache does not hold; closing and opening does.
 pub const RECYCLE_BYTES: u64 = 10 << 20;
 /// sled gives its lock back a moment after the last handle went.
@@ -43,6 +43,7 @@ pub struct Volume {
     traffic_bytes: AtomicU64,
     complained: AtomicBool,
     refused: AtomicBool,
+    opened: OnceLock<Option<(u64, u64)>>,
 }
 
 /// How the blocks are reached.
@@ -79,7 +80,16 @@ impl Volume {
     pub fn at(volumes: &Path, number: u32, shape: Shape) -> Self {
         let dir = directory(volumes, number);
         let (complained, refused) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { number, dir, shape, slot: RwLock::new(None), traffic_bytes: AtomicU64::new(0), complained, refused }
+        Self {
+            number,
+            dir,
+            shape,
+            slot: RwLock::new(None),
+            traffic_bytes: AtomicU64::new(0),
+            complained,
+            refused,
+            opened: OnceLock::new(),
+        }
     }
 
     /// The volume's number.
@@ -171,6 +181,12 @@ impl Volume {
     /// Whether sled ever wrote it; a crash while it was created may have left an empty directory.
     pub fn has_database(&self) -> bool {
         self.file().is_some()
+    }
+
+    /// Whether its database is where it was when sled first opened it, and the same one.
+    pub fn is_in_place(&self) -> bool {
+        let now = identity(&self.dir.join(DB_FILE));
+        now.is_some() && self.opened.get().is_none_or(|then| *then == now)
     }
 
     /// Whether sled may and does open it, so that it can be written.
@@ -298,7 +314,10 @@ impl Volume {
         let deadline = Instant::now() + LOCK_WAIT;
         loop {
             match catch_unwind(AssertUnwindSafe(|| config.open())) {
-                Ok(Ok(db)) => return Ok(db),
+                Ok(Ok(db)) => {
+                    self.opened.get_or_init(|| identity(&self.dir.join(DB_FILE)));
+                    return Ok(db);
+                }
                 Ok(Err(sled::Error::Io(error))) if is_lock(&error) && Instant::now() < deadline => {
                     sleep(Duration::from_millis(2));
                 }
@@ -337,25 +356,6 @@ impl Drop for Volume {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-fn last_in(db: &sled::Db) -> sled::Result<Option<u32>> {
-    let mut trees: Vec<u32> = db.tree_names().iter().filter_map(|name| number_of(name)).collect();
-    trees.sort_unstable();
-    for tree in trees.into_iter().rev() {
-        if let Some((key, _)) = db.open_tree(tree.to_be_bytes())?.last()? {
-            return Ok(number_of(&key));
-        }
-    }
-    Ok(None)
-}
-
-fn tree_name(block: u32) -> [u8; 4] {
-    (block / BLOCKS_PER_TREE).to_be_bytes()
-}
-
-fn number_of(name: &[u8]) -> Option<u32> {
-    name.try_into().ok().map(u32::from_be_bytes)
 }
 
 /// sled words its lock error itself, with the kind `Other`.

@@ -177,7 +177,7 @@ impl Writer {
 
     /// Whether the volume's database is still where it was made.
     pub fn is_there(&self) -> bool {
-        self.volume.has_database()
+        self.volume.is_in_place()
     }
 
     /// Closes and opens the volume again if readers took much through it. Only right after a flush.

@@ -12,13 +12,13 @@ use crate::service::Session;
 /// Removes a file with all its versions.
 pub async fn file(context: Context, session: Session, request: Request) -> Result<Reply, Error> {
     let file = FileId(request.query()?.required_number("file_id")?);
-    context.bridge.call(move || context.services.remove_file(&session, file)).await?;
+    context.bridge.call_change(move || context.services.remove_file(&session, file)).await?;
     Ok(Reply::empty(StatusCode::OK))
 }
 
 /// Removes one version.
 pub async fn version(context: Context, session: Session, request: Request) -> Result<Reply, Error> {
     let version = VersionId(request.query()?.required_number("file_version_id")?);
-    context.bridge.call(move || context.services.remove_version(&session, version)).await?;
+    context.bridge.call_change(move || context.services.remove_version(&session, version)).await?;
     Ok(Reply::empty(StatusCode::OK))
 }

@@ -37,7 +37,7 @@ impl Bridge {
         source.grow_ready(&mut piece).await?;
         while !piece.last {
             let mut next = Piece::default();
-            let work = self.call(move || piece.push_to(sink.take()?).map(Parked::new));
+            let work = self.call_change(move || piece.push_to(sink.take()?).map(Parked::new));
             tokio::pin!(work);
             sink = loop {
                 tokio::select! {
@@ -51,7 +51,7 @@ impl Bridge {
             source.grow_ready(&mut next).await?;
             piece = next;
         }
-        self.call(move || piece.push_to(sink.take()?)?.finish()).await
+        self.call_change(move || piece.push_to(sink.take()?)?.finish()).await
     }
 
     /// A small body as a whole; one that is longer than `bytes_max` is [`Error::TooLarge`].

@@ -31,6 +31,8 @@ pub struct Bridge {
 struct Shared {
     body_idle: Duration,
     threads: Arc<Semaphore>,
+    /// Threads among them that may wait for the log.
+    changes: Arc<Semaphore>,
     password_runs: Arc<Semaphore>,
     password_queue: Arc<Semaphore>,
     /// Bytes of uploads that may wait.
@@ -48,6 +50,7 @@ impl Bridge {
         let shared = Shared {
             body_idle,
             threads: semaphore(limits::WORK_THREADS_MAX),
+            changes: semaphore(limits::CHANGE_THREADS_MAX),
             password_runs: semaphore(limits::PASSWORD_RUNS_MAX),
             password_queue: semaphore(limits::PASSWORD_RUNS_MAX + limits::PASSWORD_RUNS_WAITING_MAX),
             incoming_bytes: semaphore(limits::BODY_BYTES_WAITING_MAX),
@@ -67,6 +70,22 @@ impl Bridge {
         let thread = timeout(limits::WORK_WAIT, self.shared.threads.clone().acquire_owned()).await;
         let Ok(Ok(thread)) = thread else { return Err(service::Error::Busy.into()) };
         on_thread(thread, work).await
+    }
+
+    /// Does work that may wait for the log. Fewer at once than there are threads, so that readers go on when a write hangs.
+    pub async fn call_change<T, E, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        E: Into<Error> + Send + 'static,
+        F: FnOnce() -> Result<T, E> + Send + 'static,
+    {
+        let change = timeout(limits::WORK_WAIT, self.shared.changes.clone().acquire_owned()).await;
+        let Ok(Ok(change)) = change else { return Err(service::Error::Busy.into()) };
+        self.call(move || {
+            let _change = change;
+            work()
+        })
+        .await
     }
 
     /// Does work that hashes a password: few at once, few waiting, the rest are `Busy` at once.

@@ -73,6 +73,7 @@ pub struct Keeper {
 struct Group {
     counters: Option<Counters>,
     frames: Vec<(ChunkId, Place, u64)>,
+    frame_bytes: usize,
     overlay: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     changes: Vec<Change>,
     answers: Vec<(Sender<Result<Done, Error>>, Done)>,
@@ -146,12 +147,16 @@ impl Keeper {
         }
         while let Some(job) = next {
             match job {
-                Job::Append(..) if home.is_err() => self.shared.lose(&Error::Gone),
+                Job::Append(frame, _) if home.is_err() => {
+                    self.shared.arrived(frame.stored.len());
+                    self.shared.lose(&Error::Gone);
+                }
                 Job::Commit { reply, .. } if home.is_err() => drop(reply.send(Err(Error::Gone))),
                 Job::Append(frame, permit) => {
                     let appended = self.append(&frame);
                     drop(permit);
                     if let Err(error) = appended {
+                        self.shared.arrived(frame.stored.len());
                         self.fail(error);
                     }
                 }
@@ -184,6 +189,7 @@ impl Keeper {
         let seq = self.group.counters.unwrap_or(self.counters).seq;
         let place = self.writer()?.append(&FrameHeader { seq, ..frame.header }, &frame.stored)?;
         self.group.bytes += frame.stored.len();
+        self.group.frame_bytes += frame.stored.len();
         self.group.frames.push((frame.header.id, place, seq));
         Ok(())
     }
@@ -260,6 +266,7 @@ impl Keeper {
         let places = group.frames.iter().map(|(id, place, seq)| place_change(id, *place, *seq));
         self.shared.rows.apply(places.chain(group.changes).collect());
         self.shared.settle(group.frames.iter().map(|(id, ..)| *id));
+        self.shared.arrived(group.frame_bytes);
         for (reply, done) in group.answers {
             let _ = reply.send(Ok(done));
         }
@@ -275,6 +282,7 @@ impl Keeper {
             "writing the log failed; what was not acknowledged is dropped"
         );
         let group = std::mem::take(&mut self.group);
+        self.shared.arrived(group.frame_bytes);
         for (reply, _) in group.answers {
             let _ = reply.send(Err(same(&error)));
         }
