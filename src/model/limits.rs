@@ -78,7 +78,7 @@ pub const DOWNLOAD_BYTES_WAITING_MAX: usize = 16 * 1024 * 1024;
 /// A listing crosses from its thread in pieces of about this size.
 pub const LISTING_PIECE_BYTES: usize = 64 * 1024;
 /// While others wait for its memory, a download whose client takes nothing for so long is cut; it can go on with a range.
-pub const DOWNLOAD_STALL: Duration = Duration::from_secs(5);
+pub const DOWNLOAD_STALL: Duration = Duration::from_secs(3);
 /// What the socket gets at once of a piece, so that a slow one shows progress often.
 pub const SOCKET_SLICE_BYTES: usize = 256 * 1024;
 /// How long a request waits for a thread before it is told to come back.
