@@ -252,8 +252,12 @@ impl Volume {
         }
     }
 
-    /// Runs `work` on the open database, opening it when it is closed or was read without sled so far.
+    /// Runs `work`, which writes, on the open database, opening it when it is closed. Not once sled has refused it: a sync may
+    /// have failed while it was opened, and what comes after a failed sync cannot be trusted.
     fn with_sled<T>(&self, work: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, Error> {
+        if self.complained.load(Ordering::Acquire) {
+            return Err(Error::Refused("sled refused the volume before"));
+        }
         loop {
             let slot = self.slot.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(Backing::Sled(db, _)) = slot.as_ref() {
@@ -345,7 +349,7 @@ impl Volume {
     /// Once per volume: the reads go on.
     fn complain(&self, reason: &str, damage: bool) {
         self.refused.fetch_or(damage, Ordering::Relaxed);
-        if !self.complained.swap(true, Ordering::Relaxed) {
+        if !self.complained.swap(true, Ordering::AcqRel) {
             tracing::error!(volume = self.number, reason, "sled refuses a volume; its blocks are read without it");
         }
     }
