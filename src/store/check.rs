@@ -89,9 +89,17 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
+    /// A volume that cannot be read at all is damage like any other: the rest is checked all the same.
     fn volume(&mut self, number: u32) -> Result<(), Error> {
         self.report.volumes += 1;
-        self.blocks(number)?;
+        match self.blocks(number).and_then(|()| self.frames(number)) {
+            Err(error) if error.is_damage() => self.report.damaged_places.push(error.to_string()),
+            read => return read,
+        }
+        Ok(())
+    }
+
+    fn frames(&mut self, number: u32) -> Result<(), Error> {
         for entry in self.entries(number)? {
             self.frame(number, &entry)?;
         }

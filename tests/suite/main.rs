@@ -16,6 +16,7 @@ mod export;
 mod isolation;
 mod list;
 mod names;
+mod old_formats;
 mod one_process;
 mod rebuild;
 mod remove;

@@ -1,0 +1,95 @@
+//! A data directory of every format that was ever released opens for ever; one of a later format is refused with a sentence.
+
+use crate::support::Member;
+use crate::support::api::{Way, newest, versions};
+use crate::support::house::House;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const ANNA: (&str, &str, &str) = ("anna", "an old password", "anna.json");
+const BERT: (&str, &str, &str) = ("bert", "another old one", "bert.json");
+
+fn stored() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/format-1")
+}
+
+/// A house with a copy of the old store, not open yet.
+fn inherited() -> House {
+    let house = House::empty();
+    let copied = Command::new("cp").arg("-r").arg(stored().join("data")).arg(house.data()).status();
+    assert!(copied.expect("cp runs").success(), "the stored directory is copied");
+    house
+}
+
+fn expected(name: &str) -> Value {
+    let text = std::fs::read_to_string(stored().join(name)).expect("the list beside the store");
+    serde_json::from_str(&text).expect("it is JSON")
+}
+
+fn signed_in(house: &House, device: &str, (name, password, _): (&str, &str, &str)) -> Member {
+    let answer = house.login(Way::Form, device, name, password).expect(201).json();
+    let session = answer["session_id"].as_str().expect("a session").to_owned();
+    Member { name: name.to_owned(), password: password.to_owned(), device: device.to_owned(), session }
+}
+
+/// Everything that is listed beside the old store is listed and comes back with its hash.
+fn everything_is_there(house: &House, device: &str) -> u64 {
+    let mut downloaded = 0;
+    for who in [ANNA, BERT] {
+        let member = signed_in(house, device, who);
+        let files = house.files(&member);
+        assert_eq!(Value::Array(files.clone()), expected(who.2), "the list of {}", who.0);
+        for version in files.iter().flat_map(versions) {
+            house.get(&member, version);
+            downloaded += 1;
+        }
+    }
+    downloaded
+}
+
+#[test]
+fn a_store_of_format_1_opens_and_gives_everything_back() {
+    let mut house = inherited();
+    house.open();
+    assert_eq!(everything_is_there(&house, "a device of today"), 9);
+    let session = std::fs::read_to_string(stored().join("session-of-anna")).expect("the session beside the store");
+    house.secret(session.trim());
+    house.list_files(session.trim(), None).expect(200);
+    house.stop();
+    let ran = house.run(&["check"]);
+    assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+    let ran = house.run(&["rebuild"]);
+    assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+    house.open();
+    assert_eq!(everything_is_there(&house, "after the rebuild"), 9);
+    let member = signed_in(&house, "another device", ANNA);
+    assert_eq!(newest(&house.put(&member, "/new", b"a file of today")), 12, "ids go on");
+    house.restart();
+    assert_eq!(house.get(&member, 12), b"a file of today");
+}
+
+/// Planted: with a volume missing the same comparison must fail.
+#[test]
+fn a_store_that_lost_its_first_volume_does_not_pass() {
+    let house = inherited();
+    std::fs::remove_file(house.data().join("volumes/00000001/db.crashed")).expect("remove its blocks");
+    let ran = house.run(&["check"]);
+    assert_eq!(ran.status.code(), Some(15), "{ran:?}");
+}
+
+#[test]
+fn a_later_format_is_refused_with_a_sentence_and_left_as_it_is() {
+    let house = inherited();
+    let format = house.data().join("FORMAT");
+    let text = std::fs::read_to_string(&format).expect("read FORMAT");
+    let later = text.replace("rbackup_format = 1", "rbackup_format = 2") + "something_new = true\n";
+    std::fs::write(&format, &later).expect("written");
+    for words in [&["serve", "--listen", "127.0.0.1:0"][..], &["check"], &["rebuild"]] {
+        let ran = house.run(words);
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.status.code(), Some(11), "{words:?}: {said}");
+        assert!(said.contains("it has format 2, this program knows format 1"), "{words:?}: {said}");
+    }
+    assert_eq!(std::fs::read_to_string(&format).expect("read FORMAT"), later);
+}
