@@ -194,19 +194,23 @@ impl Check<'_> {
     fn root(&mut self, root: Root) -> Result<Option<String>, Error> {
         let id = ChunkId(root.id);
         match self.sound.get(&id) {
-            None => return Ok(Some(format!("chunk {id} is not in the store"))),
+            None => {
+                // Its place is worth nothing: a salvage forgets it.
+                let problem = Some(format!("chunk {id} is not in the store"));
+                self.sound.insert(id, problem.clone());
+                return Ok(problem);
+            }
             Some(Some(problem)) => return Ok(Some(problem.clone())),
             Some(None) if root.level == 0 => return Ok(None),
             Some(None) => {}
         }
         let frame = self.store.read(&id)?;
+        let mut first = None;
         for child in manifest::parse(&frame.stored)? {
-            let child = Root { level: root.level - 1, id: child.id.0 };
-            if let Some(problem) = self.root(child)? {
-                return Ok(Some(problem));
-            }
+            let problem = self.root(Root { level: root.level - 1, id: child.id.0 })?;
+            first = first.or(problem);
         }
-        Ok(None)
+        Ok(first)
     }
 }
 

@@ -154,7 +154,7 @@ impl Store {
         let format = space.with_room(|| format_file::open(dir, options, fresh))?;
         let clean = format_file::clean(dir)?.filter(|mark| Some(mark.store) == format.id()).map(|mark| mark.ending);
         let (log, rows, writer, counters) = space.with_room(|| recovered(dir, &format, clean))?;
-        remove_old_catalog(dir)?;
+        remove_old_catalog(dir);
         format_file::forget_clean(dir)?;
         let shared = Arc::new(Shared::new(log, Arc::new(rows), space, Home::at(dir), Watch::new(options.stuck)));
         let store = format.id().unwrap_or_default();
@@ -329,9 +329,14 @@ fn restore_catalog(dir: &Path) -> Result<(), Error> {
     fs::rename(&old, &catalog).and_then(|()| durable::sync_dir(dir)).map_err(|e| Error::io(&catalog, e))
 }
 
-fn remove_old_catalog(dir: &Path) -> Result<(), Error> {
+/// Not worth a start: what is left of it is removed by the next one.
+fn remove_old_catalog(dir: &Path) {
     let old = dir.join(OLD_CATALOG);
-    if old.exists() { fs::remove_dir_all(&old).map_err(|e| Error::io(&old, e)) } else { Ok(()) }
+    if old.exists()
+        && let Err(error) = fs::remove_dir_all(&old)
+    {
+        tracing::warn!(%error, "the catalog that was set aside could not be removed");
+    }
 }
 
 /// Opens the catalog with the mark it reaches to. One that is damaged, or another store's, is set aside:

@@ -162,8 +162,9 @@ impl Volume {
     fn close_slot(&self, slot: &mut Option<Backing>) {
         self.traffic_bytes.store(0, Ordering::Relaxed);
         let backing = slot.take();
-        // sled syncs in its destructor and panics when that fails; what matters was flushed before.
+        // sled syncs in its destructor and panics when that fails; what matters was flushed before, but nothing is written after.
         if catch_unwind(AssertUnwindSafe(|| drop(backing))).is_err() {
+            self.complained.store(true, Ordering::Release);
             tracing::warn!(volume = self.number, "closing a volume failed");
         }
     }

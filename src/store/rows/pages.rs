@@ -2,6 +2,7 @@
 //! Promises that a page is handed out only when it verifies for its run and number. It never creates a database, and never opens a
 //! tree that the caller does not know to exist.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{OnceLock, PoisonError, RwLock};
 
@@ -49,6 +50,8 @@ impl PageFile {
             Ok(Some(page)) if sound(&page) => return Ok(Some(page)),
             Ok(Some(_)) => Some(RowsError::Damaged { run: self.span.name(), page: number }),
             Ok(None) => None,
+            // Without a file there is nothing to look through.
+            Err(error @ RowsError::Missing { .. }) => return Err(error),
             Err(error) => Some(error),
         };
         let found = self.pieces()?.get(number).map_err(sled_dir::io_error(&self.dir))?;
@@ -102,7 +105,11 @@ impl PageFile {
             let (number, bytes) = page::open_first(bytes, |number| span.place(key, number))?;
             Some(Piece { number, bytes })
         });
-        let pieces = pieces.map_err(sled_dir::io_error(&self.dir))?;
+        let pieces = pieces.map_err(|error| match error.kind() {
+            // A removal that did not come to its end leaves a directory without its database.
+            io::ErrorKind::NotFound => RowsError::Missing { run: self.span.name() },
+            _ => sled_dir::io_error(&self.dir)(error),
+        })?;
         Ok(self.found.get_or_init(|| pieces))
     }
 }
