@@ -69,11 +69,6 @@ impl Operation {
         }
     }
 
-    /// By its name.
-    pub fn named(name: &str) -> Option<Operation> {
-        Operation::ALL.into_iter().find(|operation| operation.name() == name)
-    }
-
     /// How it is done.
     pub fn kind(self) -> Kind {
         match self {
@@ -136,14 +131,9 @@ impl Mode {
         match self {
             Mode::Once => "once",
             Mode::Sticky => "sticky",
-            Mode::SyncLost => "lost sync",
-            Mode::Read => "read",
+            Mode::SyncLost => "sync, lost",
+            Mode::Read => "read, once",
         }
-    }
-
-    /// By its name.
-    pub fn named(name: &str) -> Option<Mode> {
-        Mode::ALL.into_iter().map(|(mode, _)| mode).find(|mode| mode.name() == name)
     }
 
     /// The calls it counts.

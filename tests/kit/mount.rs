@@ -1,8 +1,7 @@
 //! Small real disks: a tmpfs, ext4 in a file behind a loop device, or ext4 on a device that has less room than it says.
 //!
 //! Needs root. A [`Mount`] is unmounted and its loop device given back when it is dropped, also while a panic unwinds, and
-//! its directory has a name of its own with the process in it, so runs side by side never meet; only a harness that is
-//! killed leaves its disks behind. It never touches a file system that it did not
+//! its directory has a name of its own, so runs side by side never meet. It never touches a file system that it did not
 //! mount itself, and it never goes on after a command that failed: a disk that could not be had is not a passed test.
 
 use super::place::Place;
@@ -74,8 +73,7 @@ impl Mount {
     }
 
     fn unmounted(name: &'static str) -> Mount {
-        // The process is in the name, so that a person sees whose it is.
-        let place = Place::on_disk(&format!("disk-{}", std::process::id()));
+        let place = Place::on_disk("disk");
         std::fs::create_dir(place.path().join("disk")).expect("a mount point");
         Mount { name, options: String::new(), device: None, memory: None, mounted: false, place }
     }
