@@ -39,12 +39,15 @@ pub struct Client {
     pub ledger: Ledger,
     /// Accounts whose registration was sent and not acknowledged.
     unsure: BTreeSet<String>,
+    /// Those of them that a kill may have brought to light; nothing that is verified would show it.
+    surfaced: BTreeSet<String>,
 }
 
 impl Client {
     /// For a server that listens.
     pub fn new(address: SocketAddr, ledger: Ledger, seed: u64) -> Client {
-        Client { address, wire: None, open: Vec::new(), random: Random::new(seed), ledger, unsure: BTreeSet::new() }
+        let (open, random, surfaced) = (Vec::new(), Random::new(seed), BTreeSet::new());
+        Client { address, wire: None, open, random, ledger, unsure: BTreeSet::new(), surfaced }
     }
 
     /// Uploads bytes nobody has seen.
@@ -92,7 +95,7 @@ impl Client {
     /// Registers an account. Being told that the name is taken is an answer only when it may have been.
     pub fn register(&mut self, name: &str) -> Told {
         match self.ask(|wire| api::register(wire, name, PASSWORD)) {
-            Ok(new) if new || self.unsure.contains(name) => {
+            Ok(new) if new || self.unsure.contains(name) || self.surfaced.contains(name) => {
                 self.ledger.accounts.insert(name.into());
                 self.unsure.remove(name);
                 Told::Done
@@ -138,6 +141,7 @@ impl Client {
 
     /// Goes on with the server that was started on the same data.
     pub fn move_to(&mut self, address: SocketAddr) {
+        self.surfaced.extend(self.unsure.iter().cloned());
         (self.address, self.wire) = (address, None);
     }
 
