@@ -207,7 +207,9 @@ impl Store {
     pub fn admit_data(&self) -> Result<(), Error> {
         self.shared.watch.require()?;
         self.shared.home.require()?;
-        self.shared.announce(0)
+        // Room for one chunk of the largest size, or the first of them would be refused with its body half sent.
+        let coming = self.shared.coming.load(Ordering::Acquire) + u64::from(self.chunk_bytes()[2]);
+        if self.shared.space.admits_data(coming) { Ok(()) } else { Err(Error::NoSpace) }
     }
 
     /// Reads the frame of a chunk, manifest or part. One that is damaged is stored anew when its content comes again.
