@@ -17,7 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::config::{self, Config};
 use crate::model::SystemClock;
 use crate::server::{self, Settings, transport};
-use crate::service::{self, Policy, Report, Salvaged, Services};
+use crate::service::{self, Policy, Report, Services};
 use crate::store::{self, Known, Options, Store};
 pub use crate::store::{Counts, EXPORT_MAGIC, Imported};
 
@@ -181,13 +181,13 @@ pub fn check(config: &Config) -> Result<Report, Error> {
 }
 
 /// Re-reads everything, mends what can be mended, and re-reads everything once more.
-pub fn salvage(config: &Config) -> Result<(Salvaged, Report), Error> {
+pub fn salvage(config: &Config) -> Result<(u64, Report), Error> {
     require_store(config)?;
     let services = open(config)?;
-    let salvaged = services.salvage(&services.check()?)?;
+    let forgotten = services.salvage(&services.check()?)?;
     let report = services.check()?;
     services.close()?;
-    Ok((salvaged, report))
+    Ok((forgotten, report))
 }
 
 /// Makes the catalog anew from the volumes; returns how many versions it has.

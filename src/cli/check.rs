@@ -6,13 +6,13 @@ use serde_json::json;
 
 use super::{Common, Failure, print};
 use crate::app;
-use crate::service::{DamagedVersion, Report, Salvaged};
+use crate::service::{DamagedVersion, Report};
 
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
     #[command(flatten)]
     common: Common,
-    /// Mend first: write volumes that sled refuses anew, forget damaged chunks so that an upload stores them again
+    /// Mend too: forget damaged chunks, so that an upload of the same content stores them again
     #[arg(long)]
     salvage: bool,
     /// Print one JSON object instead of text
@@ -23,27 +23,22 @@ pub struct CheckArgs {
 pub fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
     let config = args.common.load(Vec::new(), false)?;
     app::log_to_stderr(config.log_level);
-    let (salvaged, report) = match args.salvage {
+    let (forgotten, report) = match args.salvage {
         true => app::salvage(&config)?,
-        false => (Salvaged::default(), app::check(&config)?),
+        false => (0, app::check(&config)?),
     };
-    print(&if args.json { as_json(&salvaged, &report) } else { mended(&salvaged) + &as_text(&report) });
+    print(&if args.json { as_json(forgotten, &report) } else { mended(forgotten) + &as_text(&report) });
     if report.is_clean() { Ok(ExitCode::SUCCESS) } else { Err(Failure::Damage) }
 }
 
-fn mended(salvaged: &Salvaged) -> String {
-    let mut text = String::new();
-    for (number, old) in &salvaged.volumes {
-        let old = old.display().to_string();
-        text += &format!("volume {number} was written anew; the old one can be deleted: {}\n", old.escape_debug());
+fn mended(forgotten: u64) -> String {
+    match forgotten {
+        0 => String::new(),
+        chunks => format!("{chunks} damaged chunks are stored again when their content is uploaded\n"),
     }
-    if salvaged.chunks > 0 {
-        text += &format!("{} damaged chunks are stored again when their content is uploaded\n", salvaged.chunks);
-    }
-    text
 }
 
-fn as_json(salvaged: &Salvaged, report: &Report) -> String {
+fn as_json(forgotten: u64, report: &Report) -> String {
     let version = |it: &DamagedVersion| {
         json!({
             "account_id": it.account.to_string(),
@@ -61,8 +56,7 @@ fn as_json(salvaged: &Salvaged, report: &Report) -> String {
         "versions": report.versions,
         "damaged": report.damaged_versions.iter().map(version).collect::<Vec<_>>(),
         "damaged_places": report.damaged_places,
-        "salvaged_volumes": salvaged.volumes.iter().map(|(number, _)| number).collect::<Vec<_>>(),
-        "forgotten_chunks": salvaged.chunks,
+        "forgotten_chunks": forgotten,
     });
     format!("{report}\n")
 }

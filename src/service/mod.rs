@@ -26,7 +26,7 @@ pub use self::upload::{Intake, UploadRequest};
 
 use crate::model::Clock;
 use crate::store::Store;
-pub use crate::store::{DamagedVersion, Report, Salvaged};
+pub use crate::store::{DamagedVersion, Report};
 
 /// The rules an owner may set.
 #[derive(Debug, Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use super::Services;
 use super::error::Error;
-use crate::store::{Report, Salvaged};
+use crate::store::Report;
 
 impl Services {
     /// Re-reads everything and says what is damaged. Needs no key. Nobody may write meanwhile.
@@ -10,8 +10,8 @@ impl Services {
         Ok(self.inner.store.check()?)
     }
 
-    /// Mends what a report says can be mended. Nobody may write meanwhile.
-    pub fn salvage(&self, report: &Report) -> Result<Salvaged, Error> {
+    /// Mends what a report says can be mended, and returns how many damaged chunks were forgotten. Nobody may write meanwhile.
+    pub fn salvage(&self, report: &Report) -> Result<u64, Error> {
         Ok(self.inner.store.salvage(report)?)
     }
 

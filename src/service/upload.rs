@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::content::{Builder, Tree};
 use super::error::Error;
+use super::listing::open_version;
 use super::secrets::random;
 use super::session::Session;
 use super::{Inner, Services};
@@ -15,8 +16,8 @@ use crate::chunk::compress::Compressor;
 use crate::chunk::cut::{CutSizes, Cutter};
 use crate::chunk::id::{ContentHash, ContentHasher, hash_token};
 use crate::chunk::seal::seal_small;
-use crate::model::{AccountId, File, FilePath, Sha256, StorageName, Timestamp};
-use crate::store::{Done, Draft, Operation, Root, VersionRow};
+use crate::model::{AccountId, File, FileId, FilePath, Sha256, StorageName, Timestamp};
+use crate::store::{Done, Draft, Operation, Root, VersionEntry, VersionRow};
 
 /// From so many bytes on the SHA-256 runs on a thread of its own: it costs as much as all the rest.
 const PARALLEL_FROM_BYTES: u64 = 1 << 20;
@@ -91,6 +92,7 @@ impl Intake {
         let root = self.parts().1.finish()?;
         let content = self.version(&hash, root)?;
         let account = self.session.account;
+        let made = content.clone();
         let operation = Operation::AddVersion {
             session: self.session.hash,
             account,
@@ -98,10 +100,17 @@ impl Intake {
             path: self.request.path.as_bytes().to_vec(),
             content,
         };
-        match self.draft.commit(operation)? {
-            Done::Version { file, .. } => self.inner.file(AccountId(account), file, &self.session),
-            other => Err(Error::Internal(format!("an upload did {other:?}").into())),
-        }
+        let Self { inner, session, request, draft, .. } = self;
+        let (file, version) = match draft.commit(operation)? {
+            Done::Version { file, version } => (file, version),
+            other => return Err(Error::Internal(format!("an upload did {other:?}").into())),
+        };
+        inner.file(AccountId(account), file, &session).or_else(|error| {
+            // It is done, whatever the catalog says now: a client that is told otherwise would send it again.
+            tracing::error!(error = &error as &dyn std::error::Error, file, "only the new version can be listed");
+            let made = open_version(&VersionEntry { version, row: made, removal: None }, &session)?;
+            Ok(File { id: FileId(file), device: session.device.clone(), path: request.path, versions: vec![made] })
+        })
     }
 
     fn parts(&mut self) -> (&mut Cutter, Builder<'_>) {

@@ -35,8 +35,6 @@ pub struct Report {
     pub damaged_places: Vec<String>,
     /// Versions that cannot be restored whole.
     pub damaged_versions: Vec<DamagedVersion>,
-    /// Volumes that are read without sled; [`Store::salvage`] writes them anew.
-    pub refused_volumes: Vec<u32>,
     /// Chunks and manifests that do not read back.
     pub damaged_chunks: Vec<ChunkId>,
 }
@@ -130,17 +128,9 @@ impl Check<'_> {
             if at < ending {
                 running = run(running, sum.map_or(0, |(_, sum)| sum));
             }
-            if volume.is_due() {
-                volume.close();
-            }
         }
         if before.is_some_and(|before| before.running != running) {
             self.report.damaged_places.push(format!("volume {number} is not what the next volume says it was"));
-        }
-        if volume.was_refused() {
-            let place = format!("sled refuses volume {number}; its blocks are read without it");
-            self.report.damaged_places.push(place);
-            self.report.refused_volumes.push(number);
         }
         Ok(())
     }

@@ -1,68 +1,41 @@
 //! Makes sled's idea of "stable" true, and syncs what sled forgets.
 //!
-//! Promise: when `sled::Db::flush` returns without an error, what it wrote is on the disk. sled 0.34 asks Linux for that
-//! with `sync_file_range`, which syncs neither metadata nor the disk's cache, and then writes the belief into segment
-//! headers, so that a sync of our own afterwards comes too late. This file therefore defines that C symbol for the whole
-//! program as `fdatasync`. [`self_test`] proves at every start that sled really reaches it.
+//! Promise: when `sled::Db::flush` returns without an error, what it wrote is on the disk. sled 0.34 asks Linux for that with
+//! `sync_file_range` and then writes the belief into segment headers, so that a sync of our own afterwards comes too late:
+//! that call is therefore [`super::interposed`]. [`self_test`] proves at every start that sled really reaches it.
 //! Never: this file never ignores an error of a sync.
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::panic::catch_unwind;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use super::interposed::syncs;
+
+use super::interposed::reads;
 use super::panics;
 
 /// The scratch database of [`self_test`], below the data directory.
 pub const SELF_TEST: &str = "selftest";
 
-static SYNCS: AtomicU64 = AtomicU64::new(0);
-
-/// Replaces libc's `sync_file_range`: the linker takes the first definition it sees, and ours is part of the program
-/// while libc's lies in a library searched later; that holds for dynamic and for static builds.
-///
-/// # Safety
-///
-/// Sound for any arguments: the only use of them is `fdatasync(fd)`, which answers a bad descriptor with `EBADF`.
-#[allow(unsafe_code)]
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sync_file_range(
-    fd: libc::c_int,
-    _offset: libc::off64_t,
-    _bytes: libc::off64_t,
-    _flags: libc::c_uint,
-) -> libc::c_int {
-    SYNCS.fetch_add(1, Ordering::Relaxed);
-    loop {
-        // SAFETY: fdatasync takes any integer and touches no memory of ours.
-        let result = unsafe { libc::fdatasync(fd) };
-        if result == 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-            return result;
-        }
-    }
-}
-
-/// How often sled asked for a sync since the program started.
-pub fn syncs() -> u64 {
-    SYNCS.load(Ordering::Relaxed)
-}
-
-/// Flushes a scratch database below `dir` and says whether that reached a real sync.
+/// Flushes a scratch database below `dir`, and says whether that reached our sync, and a read of its file our read: sled
+/// reads as everybody does, through the standard library.
 pub fn self_test(dir: &Path) -> io::Result<bool> {
     let scratch = dir.join(SELF_TEST);
     let _ = fs::remove_dir_all(&scratch);
-    let before = syncs();
+    let (synced, read) = (syncs(), reads());
     let write = || {
         let db = sled::Config::new().path(&scratch).segment_size(1 << 16).flush_every_ms(None).open()?;
         db.insert(b"probe", b"written")?;
-        db.flush()
+        db.flush()?;
+        Ok(File::open(scratch.join("db"))?.read_at(&mut [0; 8], 0)?)
     };
     // sled's destructor panics when it cannot write.
     let written = catch_unwind(write);
     let removed = if scratch.exists() { fs::remove_dir_all(&scratch) } else { Ok(()) };
     match written {
-        Ok(Ok(_)) => removed.map(|()| syncs() > before),
+        Ok(Ok(_)) => removed.map(|()| syncs() > synced && reads() > read),
         Ok(Err(sled::Error::Io(error))) => Err(error),
         Ok(Err(error)) => Err(io::Error::other(error)),
         Err(panic) => {

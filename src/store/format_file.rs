@@ -18,6 +18,7 @@ use super::shape::{BlockKey, Segment, Shape};
 const FORMAT: &str = "FORMAT";
 const CLEAN: &str = "clean";
 const LOCK: &str = "lock";
+const CLEAN_SUM_BYTES: usize = 8;
 const VERSION: u32 = 1;
 /// What the cutter can cut; it needs even numbers.
 const CHUNK_BYTES_MIN: u32 = 64;
@@ -164,11 +165,36 @@ fn sum(head: &str) -> String {
     blake3::hash(head.as_bytes()).to_hex()[..16].to_owned()
 }
 
+/// How the last stop in good order left the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clean {
+    /// Where the log ended.
+    pub mark: Mark,
+    /// The digest of its newest volume ([`super::volume::Volume::digest`]).
+    pub digest: [u8; 32],
+}
+
+impl Clean {
+    fn encode(&self) -> Result<Vec<u8>, Error> {
+        let mut note = self.digest.to_vec();
+        note.extend_from_slice(&self.mark.encode()?);
+        let sum = *blake3::hash(&note).as_bytes();
+        note.extend_from_slice(&sum[..CLEAN_SUM_BYTES]);
+        Ok(note)
+    }
+
+    fn parse(note: &[u8]) -> Option<Self> {
+        let (note, sum) = note.split_at_checked(note.len().checked_sub(CLEAN_SUM_BYTES)?)?;
+        let (digest, mark) = note.split_first_chunk().filter(|_| blake3::hash(note).as_bytes().starts_with(sum))?;
+        Some(Self { mark: Mark::parse(mark).ok()?, digest: *digest })
+    }
+}
+
 /// The note of the last stop, if it was in good order.
-pub fn clean(dir: &Path) -> Result<Option<Mark>, Error> {
+pub fn clean(dir: &Path) -> Result<Option<Clean>, Error> {
     let path = dir.join(CLEAN);
     match fs::read(&path) {
-        Ok(bytes) => Ok(Mark::parse(&bytes).ok()),
+        Ok(bytes) => Ok(Clean::parse(&bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io(&path, error)),
     }
@@ -180,8 +206,8 @@ pub fn forget_clean(dir: &Path) -> Result<(), Error> {
 }
 
 /// Notes a stop in good order.
-pub fn note_clean(dir: &Path, mark: &Mark) -> Result<(), Error> {
-    durable::write_whole(dir, CLEAN, &mark.encode()?).map_err(|e| Error::io(dir, e))
+pub fn note_clean(dir: &Path, clean: &Clean) -> Result<(), Error> {
+    durable::write_whole(dir, CLEAN, &clean.encode()?).map_err(|e| Error::io(dir, e))
 }
 
 fn foreign(dir: &Path, reason: &str) -> Error {

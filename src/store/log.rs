@@ -5,7 +5,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use bytes::Bytes;
 
 use super::block;
 use super::error::Error;
@@ -15,10 +18,8 @@ use super::place::{Address, Place};
 use super::shape::Shape;
 use super::volume::Volume;
 
-/// Each open database costs memory and descriptors; a restore reads volumes one after the other.
-const OPEN_VOLUMES_MAX: usize = 4;
-/// A volume that readers have left is closed at once if it holds more memory than this.
-const KEPT_BYTES_MAX: u64 = 2 << 20;
+/// Each open volume costs a descriptor, and 16 bytes for each of its blocks.
+const OPEN_VOLUMES_MAX: usize = 16;
 /// The name a volume's directory gets before it is deleted.
 pub const DEAD_SUFFIX: &str = "dead";
 
@@ -29,6 +30,7 @@ pub struct Log {
     shape: Shape,
     volumes: RwLock<BTreeMap<u32, Arc<Volume>>>,
     recently_used: Mutex<VecDeque<u32>>,
+    listed_to: AtomicU32,
 }
 
 impl Log {
@@ -41,7 +43,13 @@ impl Log {
                 volumes.insert(number, Arc::new(Volume::at(&dir, number, shape)));
             }
         }
-        Ok(Self { dir, shape, volumes: RwLock::new(volumes), recently_used: Mutex::default() })
+        Ok(Self {
+            dir,
+            shape,
+            volumes: RwLock::new(volumes),
+            recently_used: Mutex::default(),
+            listed_to: AtomicU32::new(0),
+        })
     }
 
     /// The directory of all volumes.
@@ -109,10 +117,6 @@ impl Log {
     /// Reads the frame at `place` and verifies its hash.
     pub fn read(&self, place: Place) -> Result<Frame, Error> {
         let volume = self.volume(place.volume)?;
-        // The writer closes the newest volume itself, between two commits: what it has not flushed must not be lost.
-        if volume.is_due() && !self.is_newest(place.volume) {
-            volume.close();
-        }
         Cursor::new(&volume, place.address).frame()
     }
 
@@ -124,6 +128,21 @@ impl Log {
     fn is_newest(&self, number: u32) -> bool {
         let volumes = self.volumes.read().unwrap_or_else(PoisonError::into_inner);
         volumes.last_key_value().is_some_and(|(newest, _)| *newest == number)
+    }
+
+    /// Writes down where the blocks of ended volumes lie, one volume after the other, so that their first reader need not look for
+    /// them. What cannot be written is tried again at the next start.
+    pub fn write_lists(&self) {
+        let volumes = self.volumes.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let newest = volumes.keys().next_back().copied().unwrap_or(0);
+        let listed = self.listed_to.load(Ordering::Relaxed);
+        for (number, volume) in volumes.range(listed + 1..newest.max(listed + 1)) {
+            if let Err(error) = volume.write_list() {
+                let error = &error as &dyn std::error::Error;
+                tracing::debug!(volume = number, error, "the list of a volume's blocks was not written");
+            }
+            self.listed_to.store(*number, Ordering::Relaxed);
+        }
     }
 
     /// The header of a volume, if it has a readable one.
@@ -190,7 +209,7 @@ impl Log {
             let Some(volume) = volumes.get(other).filter(|_| *other != number && Some(*other) != newest) else {
                 return true;
             };
-            let goes = left > OPEN_VOLUMES_MAX || volume.traffic_bytes() > KEPT_BYTES_MAX;
+            let goes = left > OPEN_VOLUMES_MAX;
             if goes {
                 left -= 1;
                 idle.push(Arc::clone(volume));
@@ -212,7 +231,7 @@ fn volume_number(name: &str) -> Option<u32> {
 pub struct Cursor<'a> {
     volume: &'a Volume,
     at: Address,
-    block: Option<(u32, sled::IVec)>,
+    block: Option<(u32, Bytes)>,
 }
 
 impl<'a> Cursor<'a> {
@@ -261,7 +280,7 @@ impl<'a> Cursor<'a> {
 
 struct Reader {
     at: Address,
-    block: Option<(u32, sled::IVec)>,
+    block: Option<(u32, Bytes)>,
 }
 
 impl Reader {

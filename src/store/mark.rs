@@ -1,4 +1,4 @@
-//! Up to where in the log the catalog on disk reaches, and how a stop in good order is remembered.
+//! Up to where in the log the catalog on disk reaches.
 
 use serde::{Deserialize, Serialize};
 

@@ -16,6 +16,7 @@
 pub mod durable;
 mod error;
 mod format_file;
+mod interposed;
 
 mod block;
 mod frame;
@@ -73,14 +74,13 @@ pub use self::manifest::{Child, ENTRIES_MAX, encode as encode_manifest, parse as
 pub use self::operation::{Done, Operation, Target};
 pub use self::records::{AccountAdded, DeviceRow, FileRow, RemovalRow, Root, SessionRow, VersionRow};
 pub use self::rows::RunSummary;
-pub use self::salvage::Salvaged;
 pub use self::shape::Segment;
 pub use self::transfer::{Counts, EXPORT_MAGIC, Imported, import};
 pub use self::writer::VolumeLimits;
 
 use self::commit::{Job, Keeper};
-use self::format_file::Format;
-use self::header::{Counters, Ending};
+use self::format_file::{Clean, Format};
+use self::header::Counters;
 use self::home::{Home, Watch};
 use self::log::Log;
 use self::mark::Mark;
@@ -89,7 +89,7 @@ use self::rows::Rows;
 use self::shape::Shape;
 use self::shared::Shared;
 use self::space::Space;
-use self::writer::Writer;
+use self::writer::{Tail, Writer};
 use crate::model::ChunkId;
 use crate::model::random::random;
 
@@ -147,21 +147,20 @@ impl Store {
     pub fn open(dir: &Path, options: Options) -> Result<Self, Error> {
         let lock = format_file::lock(dir)?;
         let space = Space::of(dir, options.ballast_bytes)?;
-        if !space.with_room(|| durable::self_test(dir).map_err(|e| Error::io(dir, e)))? {
-            return Err(Error::NotDurable);
-        }
+        require_durable(dir, &space)?;
         let fresh = random().map_err(|e| Error::io(dir, e))?;
         let format = space.with_room(|| format_file::open(dir, options, fresh))?;
-        let clean = format_file::clean(dir)?.filter(|mark| Some(mark.store) == format.id()).map(|mark| mark.ending);
-        let (log, rows, writer, counters) = space.with_room(|| recovered(dir, &format, clean))?;
+        let clean = format_file::clean(dir)?.filter(|clean| Some(clean.mark.store) == format.id());
+        let (log, rows, tail, counters) = space.with_room(|| recovered(dir, &format, clean))?;
         remove_old_catalog(dir);
         format_file::forget_clean(dir)?;
         let shared = Arc::new(Shared::new(log, Arc::new(rows), space, Home::at(dir), Watch::new(options.stuck)));
         let store = format.id().unwrap_or_default();
-        let opened = Mark { store, ending: writer.ending(), counters };
+        let opened = Mark { store, ending: tail.as_ref().map_or_else(|(ending, _)| *ending, Writer::ending), counters };
         let (jobs, inbox) = channel();
         let (wake, awake) = sync_channel(1);
-        let keeper = Keeper::new(Arc::clone(&shared), store, options.volume, writer, counters, wake);
+        let mut keeper = Keeper::new(Arc::clone(&shared), store, options.volume, tail, counters, wake);
+        keeper.begin()?;
         let kept = Arc::clone(&shared);
         let threads = vec![
             spawn("storage", dir, move || keeper.run(&inbox))?,
@@ -265,14 +264,14 @@ impl Store {
     }
 
     fn write_out(&self, mark: &Mark) -> Result<(), Error> {
-        let Shared { rows, home, space, .. } = &*self.shared;
+        let Shared { log, rows, home, space, .. } = &*self.shared;
         home.require()?;
         space.make_room();
         rows.write_frozen()?;
         if rows.freeze(mark.encode()?) {
             rows.write_frozen()?;
         }
-        format_file::note_clean(&self.dir, mark)
+        format_file::note_clean(&self.dir, &left_clean(log, *mark)?)
     }
 }
 
@@ -281,32 +280,54 @@ pub fn require(dir: &Path) -> Result<(), Error> {
     format_file::require(dir)
 }
 
+/// Refuses to promise what this build cannot hold. A disk too full for the test is not refused: its files can be read, and the first
+/// volume that is begun on it shows the same ([`writer::Writer::begin`]).
+fn require_durable(dir: &Path, space: &Space) -> Result<(), Error> {
+    match space.with_room(|| durable::self_test(dir).map_err(|e| Error::io(dir, e))) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::NotDurable),
+        Err(Error::NoSpace) => {
+            tracing::warn!("the disk is too full for the self-test");
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Log and catalog brought to the same point, and the end of the log.
-type Recovered = (Log, Rows, Writer, Counters);
+type Recovered = (Log, Rows, Tail, Counters);
 
 /// Brings log and catalog to the same point. A catalog that turns out to be damaged on the way is made anew.
-fn recovered(dir: &Path, format: &Format, clean: Option<Ending>) -> Result<Recovered, Error> {
-    match recover_once(dir, format, clean) {
+fn recovered(dir: &Path, format: &Format, clean: Option<Clean>) -> Result<Recovered, Error> {
+    // What is thrown away below may know of ids that nothing else does any more.
+    let mut known = clean.map_or(Counters::default(), |clean| clean.mark.counters);
+    match recover_once(dir, format, clean, &mut known) {
         Err(Error::Rows(error)) if error.is_damage() => {
             tracing::warn!(error = &error as &dyn std::error::Error, "the catalog is rebuilt from the volumes");
             set_catalog_aside(dir)?;
-            recover_once(dir, format, clean)
+            recover_once(dir, format, clean, &mut known)
         }
         recovered => recovered,
     }
 }
 
-fn recover_once(dir: &Path, format: &Format, clean: Option<Ending>) -> Result<Recovered, Error> {
+fn recover_once(dir: &Path, format: &Format, clean: Option<Clean>, known: &mut Counters) -> Result<Recovered, Error> {
     let (Some(store), Some(shape)) = (format.id(), format.shape()) else {
         return Err(Error::format("FORMAT", "impossible values"));
     };
     let volumes = directory(dir, "volumes")?;
-    salvage::settle(&volumes)?;
     let log = Log::at(volumes, shape)?;
     let (rows, mark) = open_catalog(dir, store, shape)?;
+    *known = known.at_least(mark.map_or(Counters::default(), |mark| mark.counters));
     let replay = Replay { log: &log, rows: &rows, store };
-    let (writer, counters) = replay.run(mark, clean)?;
-    Ok((log, rows, writer, counters))
+    let (tail, counters) = replay.run(mark, clean, *known)?;
+    Ok((log, rows, tail, counters))
+}
+
+/// The note of a stop in good order at `mark`.
+fn left_clean(log: &Log, mark: Mark) -> Result<Clean, Error> {
+    let digest = if mark.ending.volume == 0 { [0; 32] } else { log.volume(mark.ending.volume)?.digest()? };
+    Ok(Clean { mark, digest })
 }
 
 /// Puts the catalog aside. One that was put aside before is the better one: what came after it was never finished.
@@ -369,6 +390,7 @@ fn keep_house(shared: &Shared, awake: &Receiver<()>) {
                 shared.watch.look();
                 if shared.home.is_there() {
                     shared.space.tend();
+                    shared.log.write_lists();
                 }
                 continue;
             }

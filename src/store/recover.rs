@@ -1,19 +1,21 @@
 //! The newest volume after a stop or a crash: how far it reaches, and who goes on behind it.
 //!
 //! Promise: a volume that a crash has seen is never opened by sled again, which may open a torn database as an empty one: its
-//! blocks are read from the file's bytes to the acknowledged end, and nothing is appended. Only a volume in which nothing was
-//! acknowledged is discarded. Any error that is not a verdict about bytes ends the start and changes nothing.
+//! blocks are read from the file's bytes to the acknowledged end, and nothing is appended. sled goes on only in a volume that is byte
+//! by byte what a stop in good order left. Only a volume in which nothing was acknowledged is discarded. Any error that is not a
+//! verdict about bytes ends the start and changes nothing.
 
 use std::io;
 
 use super::error::Error;
-use super::header::{Counters, Ending, Entry};
+use super::format_file::Clean;
+use super::header::{Counters, Ending};
 use super::mark::Mark;
 use super::place::Address;
 use super::replay::{Replay, damaged, report_gaps};
 use super::rows::RowsError;
 use super::scan::{Scanned, Until};
-use super::writer::{self, Writer};
+use super::writer::{self, Tail, Writer};
 
 /// The newest volume in which anything was acknowledged.
 struct Found {
@@ -22,18 +24,15 @@ struct Found {
 }
 
 impl Replay<'_> {
-    /// Brings the catalog from `mark` to the end of the log and returns the writer that goes on from there.
-    /// `clean` is how the last stop in good order left the log, if that was the last thing that happened to it.
-    pub fn run(&self, mark: Option<Mark>, clean: Option<Ending>) -> Result<(Writer, Counters), Error> {
+    /// Brings the catalog from `mark` to the end of the log, and returns that end.
+    /// `clean` is how the last stop in good order left the log, if that was the last thing that happened to it; `known` are next
+    /// ids that somebody has seen.
+    pub fn run(&self, mark: Option<Mark>, clean: Option<Clean>, known: Counters) -> Result<(Tail, Counters), Error> {
         self.log.bury()?;
-        let counters = mark.map_or(Counters::default(), |mark| mark.counters);
-        self.refuse_gap(mark.map(|mark| mark.ending), clean)?;
-        let Some(found) = self.newest(mark, clean)? else {
-            let writer = Writer::begin(self.log, 1, self.store, counters, Ending::NOTHING, None)?;
-            return Ok((writer, counters));
-        };
+        self.refuse_gap(mark, clean)?;
+        let Some(found) = self.newest(mark, clean)? else { return Ok((Err((Ending::NOTHING, None)), known)) };
         let number = found.number;
-        let counters = counters.at_least(self.replay_closed(number, mark)?);
+        let counters = known.at_least(self.replay_closed(number, mark)?);
         let newest = self.replay_newest(number, found.until, mark)?;
         let counters = counters.at_least(newest.counters);
         let ending = newest.scanned.ending;
@@ -47,17 +46,19 @@ impl Replay<'_> {
             return Err(Error::Rows(RowsError::Unreadable { run: "newest".to_owned(), reason }));
         }
         let volume = self.log.volume(number)?;
-        if clean == Some(ending) && undamaged && self.log.own_footer(number)?.is_none() && volume.opens() {
-            return Ok((Writer::resume(volume, newest.entries, ending, newest.scanned.payload_bytes), counters));
+        let footed = self.log.own_footer(number)?.is_some();
+        let unchanged = matches!(found.until, Until::Exactly(end) if end == ending.end) && !volume.is_retired();
+        if unchanged && undamaged && !footed {
+            return Ok((Ok(Writer::resume(volume, newest.entries, ending, newest.scanned.payload_bytes)), counters));
         }
         // Without a footer all of it is read again at each rebuild: what a bad sector hides today may be there tomorrow.
-        let entries = undamaged.then_some(newest.entries);
-        Ok((self.succeed(number, entries, ending, counters)?, counters))
+        let listed = if undamaged && !footed { Some(writer::footer(self.log, number, newest.entries)?) } else { None };
+        Ok((Err((ending, listed)), counters))
     }
 
     /// A later volume than the one returned was being created when the machine stopped: it has no header, and neither a
     /// block of it nor the mark knows of anything acknowledged.
-    fn newest(&self, mark: Option<Mark>, clean: Option<Ending>) -> Result<Option<Found>, Error> {
+    fn newest(&self, mark: Option<Mark>, clean: Option<Clean>) -> Result<Option<Found>, Error> {
         loop {
             let Some(number) = self.log.numbers().last().copied() else { return Ok(None) };
             let until = self.reach(number, mark, clean)?;
@@ -87,46 +88,39 @@ impl Replay<'_> {
         !said.is_ok_and(|said| said.end == mark.end && said.running != mark.running)
     }
 
-    /// How far volume `number` must reach: exactly to where a stop in good order left it, else at least to where its raw
-    /// bytes and the mark say that something was acknowledged.
-    fn reach(&self, number: u32, mark: Option<Mark>, clean: Option<Ending>) -> Result<Until, Error> {
-        if let Some(clean) = clean.filter(|clean| clean.volume == number) {
-            return Ok(Until::Exactly(clean.end));
-        }
+    /// How far volume `number` must reach: exactly to where a stop in good order left it, if it is still what it was then; else at
+    /// least to where its raw bytes, the mark and that stop say that something was acknowledged.
+    fn reach(&self, number: u32, mark: Option<Mark>, clean: Option<Clean>) -> Result<Until, Error> {
         let volume = self.log.volume(number)?;
-        let by_mark = mark.map(|mark| mark.ending).filter(|ending| ending.volume == number);
-        let marked = by_mark.map_or(Address::START, |ending| ending.end);
+        let clean = clean.filter(|clean| clean.mark.ending.volume == number);
+        if let Some(clean) = clean
+            && volume.has_database()
+            && volume.digest()? == clean.digest
+        {
+            return Ok(Until::Exactly(clean.mark.ending.end));
+        }
+        let known = [mark, clean.map(|clean| clean.mark)].into_iter().flatten().map(|mark| mark.ending);
+        let marked = known.filter(|ending| ending.volume == number).map(|ending| ending.end).max();
+        let marked = marked.unwrap_or(Address::START);
         if !volume.has_database() {
             return Ok(Until::AtLeast(marked));
         }
         volume.retire()?;
-        let blocks = volume.blocks()?;
-        if blocks.acknowledged == Address::START && blocks.is_unreadable() {
+        let (acknowledged, unreadable) = volume.acknowledged()?;
+        if acknowledged == Address::START && unreadable {
             return Err(Error::io(self.log.dir(), io::Error::from_raw_os_error(libc::EIO)));
         }
-        Ok(Until::AtLeast(marked.max(blocks.acknowledged)))
+        Ok(Until::AtLeast(marked.max(acknowledged)))
     }
 
     /// A catalog or a note of the last stop that knows of a volume which is not there means that it is lost, not that the
     /// store is new.
-    fn refuse_gap(&self, mark: Option<Ending>, clean: Option<Ending>) -> Result<(), Error> {
+    fn refuse_gap(&self, mark: Option<Mark>, clean: Option<Clean>) -> Result<(), Error> {
         let newest = self.log.numbers().last().copied().unwrap_or(0);
-        match [mark, clean].into_iter().flatten().find(|known| known.volume > newest) {
-            Some(known) => Err(damaged(known.volume, "the volume is not there, although it was in use")),
+        let known = [mark, clean.map(|clean| clean.mark)].into_iter().flatten().map(|mark| mark.ending.volume).max();
+        match known.filter(|known| *known > newest) {
+            Some(known) => Err(damaged(known, "the volume is not there, although it was in use")),
             None => Ok(()),
         }
-    }
-
-    /// Ends the newest volume for good and begins the next, which lists it if it cannot itself.
-    fn succeed(
-        &self,
-        number: u32,
-        entries: Option<Vec<Entry>>,
-        ending: Ending,
-        counters: Counters,
-    ) -> Result<Writer, Error> {
-        let entries = if self.log.own_footer(number)?.is_some() { None } else { entries };
-        let listed = entries.map(|entries| writer::footer(self.log, number, entries)).transpose()?;
-        Writer::begin(self.log, number + 1, self.store, counters, ending, listed.as_ref())
     }
 }

@@ -68,9 +68,6 @@ pub fn scan(
                 cursor = Cursor::new(&volume, next);
             }
         }
-        if volume.is_due() {
-            volume.close();
-        }
     }
     let end = end_of_frames.max(if gaps.is_empty() { Address::START } else { blocks.acknowledged });
     let ending = Ending { volume: number, end, running: [0; 32] };
@@ -122,9 +119,6 @@ impl Blocks {
                 blocks.payload_bytes += found.map_or(0, |block| (block.len() - block::HEADER_BYTES) as u64);
             }
             blocks.found.push(valid.map(|(header, sum)| (sum, header.first_frame)));
-            if volume.is_due() {
-                volume.close();
-            }
         }
         blocks.bound(until);
         Ok(blocks)

@@ -1,27 +1,31 @@
 //! One sled database as a container of blocks, used so that each tree is written exactly once.
 //!
 //! Promise: a block is inserted once and never changed or removed; what [`Volume::flush`] returned for is durable; memory
-//! stays bounded, because the database is closed and opened again after [`RECYCLE_BYTES`] went through it. Where sled refuses,
-//! for damage or for want of room, blocks are read from the file's bytes; a volume that a crash has seen is only ever read so.
+//! stays bounded, because the database is closed and opened again after [`RECYCLE_BYTES`] went through it. sled opens only what
+//! this process writes: opening writes, and over damage it destroys what is whole around it. Everything else is read from the
+//! bytes of the file (`raw/`), and so is what sled refuses to give.
 //! Never: no batch, no transaction, no `flush_async`, no `len`; no tree is opened for reading unless it has blocks,
 //! because opening creates it.
 
 use std::any::Any;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{OnceLock, PoisonError, RwLock};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use bytes::Bytes;
 
 use super::durable;
 use super::error::Error;
 use super::home::identity;
 use super::panics;
-use super::raw::{self, Blocks};
+use super::place::Address;
+use super::raw::{self, BlockKind, PieceFile};
 use super::shape::Shape;
 use super::trees::{last_in, tree_name};
 
@@ -39,20 +43,20 @@ pub struct Volume {
     number: u32,
     dir: PathBuf,
     shape: Shape,
-    slot: RwLock<Option<Backing>>,
+    blocks: PieceFile<BlockKind>,
+    slot: RwLock<Slot>,
     traffic_bytes: AtomicU64,
-    complained: AtomicBool,
     refused: AtomicBool,
     opened: OnceLock<Option<(u64, u64)>>,
 }
 
 /// How the blocks are reached.
 #[derive(Debug)]
-enum Backing {
-    /// Through sled; the blocks in the file's bytes are looked for when it refuses one.
-    Sled(sled::Db, OnceLock<Blocks>),
-    /// Without it.
-    Raw(Blocks),
+enum Slot {
+    /// In the bytes of the file.
+    Raw,
+    /// Through sled, since this process writes it; the database may be closed for the moment.
+    Written(Option<sled::Db>),
 }
 
 /// The directory of volume `number` below `volumes`.
@@ -66,8 +70,7 @@ impl Volume {
         let volume = Self::at(volumes, number, shape);
         let dir = &volume.dir;
         fs::DirBuilder::new().mode(0o700).create(dir).map_err(|e| Error::io(dir, e))?;
-        *volume.slot.write().unwrap_or_else(PoisonError::into_inner) =
-            Some(Backing::Sled(volume.start_sled()?, OnceLock::new()));
+        *volume.slot.write().unwrap_or_else(PoisonError::into_inner) = Slot::Written(Some(volume.start_sled()?));
         for file in ["conf", DB_FILE] {
             let path = dir.join(file);
             durable::sync_file(&path).map_err(|e| Error::io(&path, e))?;
@@ -76,18 +79,16 @@ impl Volume {
         Ok(volume)
     }
 
-    /// A volume that exists; it is opened when it is first used.
+    /// A volume that exists; nothing of it is opened before it is first used.
     pub fn at(volumes: &Path, number: u32, shape: Shape) -> Self {
-        let dir = directory(volumes, number);
-        let (complained, refused) = (AtomicBool::new(false), AtomicBool::new(false));
         Self {
             number,
-            dir,
+            dir: directory(volumes, number),
             shape,
-            slot: RwLock::new(None),
+            blocks: PieceFile::of(BlockKind { volume: number, key: shape.key }),
+            slot: RwLock::new(Slot::Raw),
             traffic_bytes: AtomicU64::new(0),
-            complained,
-            refused,
+            refused: AtomicBool::new(false),
             opened: OnceLock::new(),
         }
     }
@@ -105,83 +106,92 @@ impl Volume {
     /// Inserts block `number`.
     pub fn put(&self, number: u32, block: &[u8]) -> Result<(), Error> {
         self.traffic_bytes.fetch_add(block.len() as u64, Ordering::Relaxed);
-        self.with_sled(|db| db.open_tree(tree_name(number))?.insert(number.to_be_bytes(), block).map(drop))
+        self.write(|db| db.open_tree(tree_name(number))?.insert(number.to_be_bytes(), block).map(drop))
     }
 
     /// Reads block `number`, which the caller knows to lie below the volume's last one.
-    pub fn get(&self, number: u32) -> Result<Option<sled::IVec>, Error> {
-        let slot = self.open_slot()?;
-        let block = match slot.as_ref() {
-            Some(Backing::Raw(blocks)) => self.raw(blocks, number)?,
-            Some(Backing::Sled(db, found)) => {
-                match self.guarded(|| db.open_tree(tree_name(number))?.get(number.to_be_bytes())) {
-                    Ok(Some(block)) => Some(block),
-                    refused => self.found_raw(found, number)?.map_or(refused, |block| Ok(Some(block)))?,
-                }
-            }
-            None => return Err(Error::Closed),
-        };
-        self.traffic_bytes.fetch_add(block.as_ref().map_or(0, |b| b.len() as u64), Ordering::Relaxed);
-        Ok(block)
+    pub fn get(&self, number: u32) -> Result<Option<Bytes>, Error> {
+        let read = self.read(|db| db.open_tree(tree_name(number))?.get(number.to_be_bytes()));
+        if let Some(Ok(Some(block))) = read {
+            self.traffic_bytes.fetch_add(block.len() as u64, Ordering::Relaxed);
+            return Ok(Some(Bytes::from_owner(block)));
+        }
+        let found = self.raw(|blocks, path| blocks.get(path, number))?;
+        if found.is_some() && read.is_some() {
+            self.refuse("it does not give a block that is there");
+        }
+        Ok(found)
     }
 
     /// The number of the last block, if there is any. Looks at the trees' names, so it creates none. A kill between the
     /// making of a tree and its first block leaves an empty one at the end.
     pub fn last_block(&self) -> Result<Option<u32>, Error> {
-        let slot = self.open_slot()?;
-        match slot.as_ref() {
-            Some(Backing::Raw(blocks)) => Ok(blocks.last()),
-            Some(Backing::Sled(db, found)) => match self.guarded(|| last_in(db)) {
-                Err(error) if error.is_damage() => Ok(self.blocks_of(found)?.last()),
-                last => last,
-            },
-            None => Err(Error::Closed),
+        match self.read(last_in) {
+            Some(Ok(last)) => Ok(last),
+            _ => self.raw(|blocks, path| blocks.last(path)),
         }
     }
 
     /// Makes all inserted blocks durable.
     pub fn flush(&self) -> Result<(), Error> {
-        self.with_sled(|db| db.flush().map(drop))
+        self.write(|db| db.flush().map(drop))
     }
 
     /// Whether so much went through the open database that it is time for [`Volume::close`].
     pub fn is_due(&self) -> bool {
-        self.traffic_bytes() > RECYCLE_BYTES
+        self.traffic_bytes.load(Ordering::Relaxed) > RECYCLE_BYTES
     }
 
-    /// Bytes that went through the open database, which sled may still hold.
-    pub fn traffic_bytes(&self) -> u64 {
-        self.traffic_bytes.load(Ordering::Relaxed)
-    }
-
-    /// Closes the database; the next use opens it again. The writer flushes before.
+    /// Closes what is open of it; the next use opens it again. The writer flushes before.
     pub fn close(&self) {
         self.close_slot(&mut self.slot.write().unwrap_or_else(PoisonError::into_inner));
+        self.blocks.close();
     }
 
-    fn close_slot(&self, slot: &mut Option<Backing>) {
+    fn close_slot(&self, slot: &mut Slot) {
         self.traffic_bytes.store(0, Ordering::Relaxed);
-        let backing = slot.take();
+        let Slot::Written(db) = slot else { return };
+        let db = db.take();
         // sled syncs in its destructor and panics when that fails; what matters was flushed before, but nothing is written after.
-        if catch_unwind(AssertUnwindSafe(|| drop(backing))).is_err() {
-            self.complained.store(true, Ordering::Release);
-            tracing::warn!(volume = self.number, "closing a volume failed");
+        if catch_unwind(AssertUnwindSafe(|| drop(db))).is_err() {
+            self.refuse("closing it failed");
         }
     }
 
-    /// Ends a volume's life as the one that is written: only opening writes sled's snapshot, and a volume with one
-    /// answers a damaged block with an error, while one without may lose blocks silently.
+    /// Ends a volume's life as the one that is written: from here on it is read from its bytes.
     pub fn settle(&self) -> Result<(), Error> {
         self.flush()?;
-        self.close();
-        self.with_sled(|_| Ok(()))?;
-        self.close();
+        let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
+        self.close_slot(&mut slot);
+        *slot = Slot::Raw;
+        self.blocks.close();
         durable::sync_dir(&self.dir).map_err(|e| Error::io(&self.dir, e))
+    }
+
+    /// Ends it for this process only: sled writes its snapshot when it opens a database, and needs one to go on from.
+    pub fn suspend(&self) -> Result<(), Error> {
+        if !self.is_written() {
+            return Ok(());
+        }
+        self.flush()?;
+        self.close();
+        self.write(|_| Ok(()))?;
+        self.settle()
+    }
+
+    /// Whether this process has written it and may go on.
+    fn is_written(&self) -> bool {
+        matches!(*self.slot.read().unwrap_or_else(PoisonError::into_inner), Slot::Written(_))
     }
 
     /// Whether sled ever wrote it; a crash while it was created may have left an empty directory.
     pub fn has_database(&self) -> bool {
-        self.file().is_some()
+        self.file().is_ok()
+    }
+
+    /// Whether it was given up by [`Volume::retire`].
+    pub fn is_retired(&self) -> bool {
+        self.dir.join(CRASHED_FILE).exists()
     }
 
     /// Whether its database is where it was when sled first opened it, and the same one.
@@ -190,16 +200,13 @@ impl Volume {
         now.is_some() && self.opened.get().is_none_or(|then| *then == now)
     }
 
-    /// Whether sled may and does open it, so that it can be written.
-    pub fn opens(&self) -> bool {
-        self.with_sled(|_| Ok(())).is_ok()
-    }
-
     /// After a stop without order or a failed write: from here on sled never opens it, and what the kernel had not written is
     /// made durable.
     pub fn retire(&self) -> Result<(), Error> {
         let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
         self.close_slot(&mut slot);
+        *slot = Slot::Raw;
+        self.blocks.close();
         let (db, crashed) = (self.dir.join(DB_FILE), self.dir.join(CRASHED_FILE));
         let renamed = if db.exists() && !crashed.exists() { fs::rename(&db, &crashed) } else { Ok(()) };
         renamed
@@ -208,10 +215,32 @@ impl Volume {
             .map_err(|e| Error::io(&crashed, e))
     }
 
-    /// Its blocks as they lie in the file, without sled.
-    pub fn blocks(&self) -> Result<Blocks, Error> {
-        let path = self.file().ok_or_else(|| self.damaged("its database is not there"))?;
-        Blocks::scan(&path, self.number, &self.shape.key).map_err(|e| Error::io(&path, e))
+    /// A hash of all that sled left of it on the disk: while it is the same, sled may go on from there.
+    pub fn digest(&self) -> Result<[u8; 32], Error> {
+        let failed = |e| Error::io(&self.dir, e);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.dir).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if entry.file_type().map_err(failed)?.is_file() && !raw::is_list(&entry.path()) {
+                names.push(entry.file_name());
+            }
+        }
+        names.sort_unstable();
+        let mut hasher = blake3::Hasher::new();
+        for name in names {
+            let file = File::open(self.dir.join(&name)).map_err(failed)?;
+            let mut of_file = blake3::Hasher::new();
+            of_file.update_reader(file).map_err(failed)?;
+            hasher.update(blake3::hash(name.as_encoded_bytes()).as_bytes()).update(of_file.finalize().as_bytes());
+        }
+        Ok(*hasher.finalize().as_bytes())
+    }
+
+    /// The furthest end that its bytes call acknowledged, and whether parts of them could not be read.
+    pub fn acknowledged(&self) -> Result<(Address, bool), Error> {
+        let path = self.file()?;
+        let kind = BlockKind { volume: self.number, key: self.shape.key };
+        kind.acknowledged(&path).map_err(|e| Error::io(&path, e))
     }
 
     /// The store its header names, if there is one in the file's bytes, also where no block verifies for this store.
@@ -219,93 +248,60 @@ impl Volume {
         self.file().map_or(Ok(None), |path| raw::store_of(&path).map_err(|e| Error::io(&path, e)))
     }
 
-    /// Whether sled has refused something of it since the start, and not for want of room.
-    pub fn was_refused(&self) -> bool {
-        self.refused.load(Ordering::Relaxed)
+    /// Writes down where its blocks lie, if that was not done yet. For volumes that nobody writes any more.
+    pub fn write_list(&self) -> Result<(), Error> {
+        if self.is_written() { Ok(()) } else { self.raw(PieceFile::write_list) }
     }
 
     /// The file that holds its blocks.
-    fn file(&self) -> Option<PathBuf> {
-        [CRASHED_FILE, DB_FILE].map(|name| self.dir.join(name)).into_iter().find(|path| path.exists())
+    fn file(&self) -> Result<PathBuf, Error> {
+        let names = [CRASHED_FILE, DB_FILE].map(|name| self.dir.join(name));
+        names.into_iter().find(|path| path.exists()).ok_or_else(|| self.damaged("its database is not there"))
     }
 
-    fn raw(&self, blocks: &Blocks, number: u32) -> Result<Option<sled::IVec>, Error> {
-        let found = blocks.get(number).map_err(|e| Error::io(&self.dir, e))?;
-        Ok(found.map(sled::IVec::from))
+    /// Asks the bytes of the file.
+    fn raw<T>(&self, ask: impl FnOnce(&PieceFile<BlockKind>, &Path) -> io::Result<T>) -> Result<T, Error> {
+        let path = self.file()?;
+        ask(&self.blocks, &path).map_err(|e| Error::io(&path, e))
     }
 
-    /// A block that sled does not give, if it lies in the file all the same.
-    fn found_raw(&self, found: &OnceLock<Blocks>, number: u32) -> Result<Option<sled::IVec>, Error> {
-        let block = self.raw(self.blocks_of(found)?, number)?;
-        if block.is_some() {
-            self.complain("sled does not give a block that is there", true);
+    /// Asks the database if it is open. Readers never open it: while it is closed, all of it is in the bytes of the file.
+    fn read<T>(&self, work: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Option<Result<T, Error>> {
+        let slot = self.slot.read().unwrap_or_else(PoisonError::into_inner);
+        let Slot::Written(Some(db)) = &*slot else { return None };
+        let read = self.guarded(|| work(db));
+        if let Err(error) = &read {
+            self.refuse(&error.to_string());
         }
-        Ok(block)
+        Some(read)
     }
 
-    fn blocks_of<'a>(&self, found: &'a OnceLock<Blocks>) -> Result<&'a Blocks, Error> {
-        match found.get() {
-            Some(blocks) => Ok(blocks),
-            None => {
-                let blocks = self.blocks()?;
-                Ok(found.get_or_init(|| blocks))
-            }
-        }
-    }
-
-    /// Runs `work`, which writes, on the open database, opening it when it is closed. Not once sled has refused it: a sync may
-    /// have failed while it was opened, and what comes after a failed sync cannot be trusted.
-    fn with_sled<T>(&self, work: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, Error> {
-        if self.complained.load(Ordering::Acquire) {
-            return Err(Error::Refused("sled refused the volume before"));
-        }
+    /// Runs `work` on the open database, opening it when it is closed. Not once sled has refused something of it: a sync may have
+    /// failed while it was opened, and what comes after a failed sync cannot be trusted.
+    fn write<T>(&self, work: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, Error> {
         loop {
+            if self.refused.load(Ordering::Acquire) {
+                return Err(Error::Refused("sled refused the volume before"));
+            }
             let slot = self.slot.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(Backing::Sled(db, _)) = slot.as_ref() {
+            if let Slot::Written(Some(db)) = &*slot {
                 return self.guarded(|| work(db));
             }
             drop(slot);
             let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
-            if !matches!(slot.as_ref(), Some(Backing::Sled(..))) {
-                *slot = Some(Backing::Sled(self.open_sled()?, OnceLock::new()));
+            if !matches!(&*slot, Slot::Written(Some(_))) {
+                *slot = Slot::Written(Some(self.open_sled()?));
             }
         }
-    }
-
-    fn open_slot(&self) -> Result<RwLockReadGuard<'_, Option<Backing>>, Error> {
-        loop {
-            let slot = self.slot.read().unwrap_or_else(PoisonError::into_inner);
-            if slot.is_some() {
-                return Ok(slot);
-            }
-            drop(slot);
-            let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
-            if slot.is_none() {
-                *slot = Some(self.open()?);
-            }
-        }
-    }
-
-    /// Opens it through sled, or finds its blocks where sled refuses.
-    fn open(&self) -> Result<Backing, Error> {
-        if self.dir.join(CRASHED_FILE).exists() {
-            return self.blocks().map(Backing::Raw);
-        }
-        let refused = match self.open_sled() {
-            Ok(db) => return Ok(Backing::Sled(db, OnceLock::new())),
-            Err(refused) if !self.has_database() => return Err(refused),
-            Err(refused) => refused,
-        };
-        let blocks = self.blocks()?;
-        self.complain(&refused.to_string(), refused.is_damage());
-        Ok(Backing::Raw(blocks))
     }
 
     fn open_sled(&self) -> Result<sled::Db, Error> {
+        let path = self.file()?;
         // sled would make a new one, and the volume would look empty.
-        if self.dir.join(CRASHED_FILE).exists() || !self.has_database() {
-            return Err(self.damaged("its database is not there"));
+        if path.ends_with(CRASHED_FILE) {
+            return Err(self.damaged("a crash has seen it"));
         }
+        raw::remove_list(&path).map_err(|e| Error::io(&path, e))?;
         self.start_sled()
     }
 
@@ -347,10 +343,9 @@ impl Volume {
         Error::Damaged { volume: self.number, reason: reason.to_owned() }
     }
 
-    /// Once per volume: the reads go on.
-    fn complain(&self, reason: &str, damage: bool) {
-        self.refused.fetch_or(damage, Ordering::Relaxed);
-        if !self.complained.swap(true, Ordering::AcqRel) {
+    /// It is never written again; the reads go on without sled.
+    fn refuse(&self, reason: &str) {
+        if !self.refused.swap(true, Ordering::AcqRel) {
             tracing::error!(volume = self.number, reason, "sled refuses a volume; its blocks are read without it");
         }
     }
@@ -370,7 +365,7 @@ fn is_lock(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::block::BLOCK_BYTES_MAX;
+    use super::super::block::{self, BLOCK_BYTES_MAX, BlockHeader};
     use super::super::shape::{BlockKey, Segment};
     use super::*;
 
@@ -381,14 +376,23 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let volume = Volume::create(home.path(), 1, SHAPE()).expect("created");
         assert_eq!(volume.last_block().expect("empty"), None);
-        let block = vec![0xA5; BLOCK_BYTES_MAX];
+        let made = |number| {
+            let mut block = vec![0xA5; BLOCK_BYTES_MAX];
+            let acknowledged = Address::START;
+            let header = BlockHeader { volume: 1, number, seq: 1, first_frame: None, acknowledged };
+            block::finish(&SHAPE().key, &header, &mut block);
+            block
+        };
         for number in 0..200 {
-            volume.put(number, &block).expect("put");
+            volume.put(number, &made(number)).expect("put");
         }
         volume.flush().expect("flushed");
+        volume.close();
+        assert_eq!(volume.get(199).expect("read").as_deref(), Some(&made(199)[..]), "closed for a moment");
         volume.settle().expect("settled");
-        assert_eq!(volume.last_block().expect("read"), Some(199));
-        assert_eq!(volume.get(150).expect("read").as_deref(), Some(&block[..]));
+        let again = Volume::at(home.path(), 1, SHAPE());
+        assert_eq!(again.last_block().expect("read"), Some(199));
+        assert_eq!(again.get(150).expect("read").as_deref(), Some(&made(150)[..]));
         let on_disk = fs::metadata(home.path().join("00000001/db")).expect("db").len();
         assert!(on_disk < 200 * BLOCK_BYTES_MAX as u64 * 104 / 100, "{on_disk} bytes on disk");
         assert!(!home.path().join("00000001/blobs").read_dir().is_ok_and(|mut d| d.next().is_some()), "blob files");

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::block::{self, BlockHeader};
+use super::durable;
 use super::error::Error;
 use super::frame::{self, Frame, FrameHeader, FrameKind};
 use super::header::{Counters, Ending, Entry, Footer, VolumeHeader};
@@ -37,6 +38,9 @@ impl VolumeLimits {
 /// Blocks kept free behind the limit for the last commit, the footer and the end.
 const BLOCKS_SPARE: u32 = 600;
 const _: () = assert!(15_000 + BLOCKS_SPARE < BLOCKS_ADDRESSABLE);
+
+/// The end of the log: a volume that is written, or where the last one ended and what its successor must say of it.
+pub type Tail = Result<Writer, (Ending, Option<Footer>)>;
 
 /// The writing end of the open volume.
 #[derive(Debug)]
@@ -74,7 +78,11 @@ impl Writer {
         if let Some(footer) = footer {
             writer.append(&footer_header(before.volume, counters.seq), &footer.encode())?;
         }
+        let synced = durable::syncs();
         writer.flush(counters.seq)?;
+        if durable::syncs() == synced {
+            return Err(Error::NotDurable);
+        }
         log.add(volume);
         Ok(writer)
     }
@@ -227,7 +235,7 @@ impl Writer {
     /// Leaves the volume open for the next start; flushed before.
     pub fn suspend(mut self) -> Result<Ending, Error> {
         self.flush(self.seq)?;
-        self.volume.settle()?;
+        self.volume.suspend()?;
         Ok(self.acknowledged)
     }
 
@@ -274,7 +282,7 @@ pub fn footer(log: &Log, volume: u32, entries: Vec<Entry>) -> Result<Footer, Err
     for entry in entries.iter().filter(|entry| entry.kind == FrameKind::Record) {
         let frame: Frame = log.read(Place { volume, address: entry.address })?;
         records.extend_from_slice(&frame.encode());
-        // Everything is flushed when a footer is made, so the writer's own volume may be closed too.
+        // Everything is flushed when a footer is made, so the writer's own volume may be closed.
         let read = log.volume(volume)?;
         if read.is_due() {
             read.close();

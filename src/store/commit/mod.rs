@@ -17,14 +17,14 @@ use crate::store::catalog::place_change;
 use crate::store::draft::{BytePermit, NewFrame};
 use crate::store::error::Error;
 use crate::store::frame::{FrameHeader, FrameKind};
-use crate::store::header::{Counters, Ending, Footer};
+use crate::store::header::{Counters, Ending};
 use crate::store::mark::Mark;
 use crate::store::operation::{self, Done, Operation, View, decide};
 use crate::store::place::Place;
 use crate::store::records::Record;
 use crate::store::rows::Change;
 use crate::store::shared::Shared;
-use crate::store::writer::{VolumeLimits, Writer};
+use crate::store::writer::{Tail, VolumeLimits, Writer};
 
 /// A group ends when it has so many bytes …
 const GROUP_BYTES_MAX: usize = 16 << 20;
@@ -61,7 +61,7 @@ pub struct Keeper {
     shared: Arc<Shared>,
     store: [u8; 16],
     limits: VolumeLimits,
-    writer: Result<Writer, (Ending, Option<Footer>)>,
+    writer: Tail,
     counters: Counters,
     group: Group,
     checkpoint: SyncSender<()>,
@@ -90,24 +90,26 @@ struct Staged {
 }
 
 impl Keeper {
-    /// A keeper that goes on with `writer`; `checkpoint` wakes the thread that writes the catalog out.
+    /// A keeper that goes on at `tail`; `checkpoint` wakes the thread that writes the catalog out.
     pub fn new(
         shared: Arc<Shared>,
         store: [u8; 16],
         limits: VolumeLimits,
-        writer: Writer,
+        tail: Tail,
         counters: Counters,
         checkpoint: SyncSender<()>,
     ) -> Self {
-        Self {
-            shared,
-            store,
-            limits,
-            writer: Ok(writer),
-            counters,
-            group: Group::default(),
-            checkpoint,
-            mend_after: None,
+        Self { shared, store, limits, writer: tail, counters, group: Group::default(), checkpoint, mend_after: None }
+    }
+
+    /// Begins the next volume if the last one has ended. On a full disk that is tried again when something is to be written.
+    pub fn begin(&mut self) -> Result<(), Error> {
+        match self.writer() {
+            Err(Error::NoSpace) => {
+                tracing::error!("the disk is full: what is stored can be read, nothing can be changed");
+                Ok(())
+            }
+            begun => begun.map(drop),
         }
     }
 

@@ -25,7 +25,7 @@ use self::delta::{Bytes, Delta};
 use self::filter::Probe;
 use self::merge::{Merge, Source};
 use self::page::Entry;
-use self::run::{Budget, Found, Run, Span};
+use self::run::{Found, Run, Span};
 use self::run_writer::{RunWriter, TEMPORARY};
 use self::sled_dir::io_error;
 use super::shape::Shape;
@@ -70,7 +70,6 @@ pub struct RunSummary {
 pub struct Rows {
     dir: PathBuf,
     shape: Shape,
-    budget: Arc<Budget>,
     state: RwLock<State>,
     /// held while runs are written, so that only one thread does
     writing: Mutex<()>,
@@ -101,8 +100,7 @@ impl Rows {
     /// `Damaged`, `Unreadable` and `Gap` mean that the catalog has to be rebuilt.
     pub fn open(dir: &Path, shape: Shape) -> Result<(Rows, Option<Vec<u8>>), RowsError> {
         fs::create_dir_all(dir).map_err(io_error(dir))?;
-        let budget = Arc::new(Budget::default());
-        let mut runs = open_runs(dir, spans(dir)?, shape, &budget)?;
+        let mut runs = open_runs(dir, spans(dir)?, shape)?;
         runs.sort_by_key(|run| run.span.from);
         let mut before = 0;
         for run in &runs {
@@ -115,7 +113,7 @@ impl Rows {
         let mark = runs.first().map(|run| run.footer.mark.clone());
         let state = RwLock::new(State { delta: Delta::default(), frozen: None, runs: runs.into() });
         let (writing, damaged) = (Mutex::new(()), AtomicBool::new(false));
-        Ok((Rows { dir: dir.to_owned(), shape, budget, state, writing, damaged }, mark))
+        Ok((Rows { dir: dir.to_owned(), shape, state, writing, damaged }, mark))
     }
 
     /// Whether something was met since it was opened that only [`Rows::rebuild`] mends.
@@ -275,7 +273,7 @@ impl Rows {
         for (key, (seq, value)) in &frozen.delta.rows {
             writer.push(&Entry { key, seq: *seq, value: value.as_deref() })?;
         }
-        let run = Arc::new(writer.finish(&frozen.mark, Arc::clone(&self.budget))?);
+        let run = Arc::new(writer.finish(&frozen.mark)?);
         let mut state = self.write();
         state.runs = std::iter::once(run).chain(state.runs.iter().cloned()).collect();
         state.frozen = None;
@@ -327,11 +325,11 @@ fn spans(dir: &Path) -> Result<Vec<Span>, RowsError> {
 }
 
 /// Opens what is complete. A run inside a complete one is superseded; one without a footer was never completed. Both are removed.
-fn open_runs(dir: &Path, spans: Vec<Span>, shape: Shape, budget: &Arc<Budget>) -> Result<Vec<Arc<Run>>, RowsError> {
+fn open_runs(dir: &Path, spans: Vec<Span>, shape: Shape) -> Result<Vec<Arc<Run>>, RowsError> {
     let mut runs: Vec<Arc<Run>> = Vec::new();
     for span in spans {
         let superseded = runs.iter().any(|run| run.span.contains(span));
-        let run = if superseded { None } else { Run::open(dir, span, shape, Arc::clone(budget))? };
+        let run = if superseded { None } else { Run::open(dir, span, shape)? };
         match run {
             Some(run) => runs.push(Arc::new(run)),
             None => {

@@ -55,7 +55,7 @@ impl Rows {
             }
             merge.advance()?;
         }
-        Ok(Arc::new(writer.finish(mark, Arc::clone(&self.budget))?))
+        Ok(Arc::new(writer.finish(mark)?))
     }
 
     /// Replaces everything by what `replay` puts into an empty store, as one run that supersedes all others; `replay` returns its mark.

@@ -1,6 +1,6 @@
 //! One immutable sorted run of the catalog: a sled database of pages, written once, then only read.
 //! Promises that a run under its final name is complete and durable, and that a page is verified before a row of it is used:
-//! damage is an error, never other data. It never changes a run, and never opens a tree the footer does not cover.
+//! damage is an error, never other data. It never changes a run.
 //!
 //! ```text
 //! tree n (u32 BE)  pages 9n … 9n+8 under their number (u32 BE): rows, then the tail (index ‖ filter) in pieces
@@ -8,26 +8,19 @@
 //! ```
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
 
 use super::RowsError;
 use super::filter::{Filter, Probe};
 use super::page::{self, Entry, FOOTER_PAGE, Index, Place, Reader};
-use super::pages::{PAGES_PER_TREE, PageFile};
+use super::pages::PageFile;
 use super::sled_dir;
 use crate::store::shape::{BlockKey, Shape};
 
 const FOOTER_MAGIC: &[u8; 4] = b"RBr1";
-/// sled keeps what it has read; above this many bytes over all runs, a run closes its handle …
-const READ_BYTES_MAX: u64 = 32 * 1024 * 1024;
-/// … if it holds at least this many of them.
-const READ_BYTES_SHARE: u64 = 4 * 1024 * 1024;
-
-/// Bytes that the open handles of all runs may hold in memory.
-#[derive(Default)]
-pub(super) struct Budget(AtomicU64);
-
 /// What a run says about itself in its footer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Footer {
@@ -108,49 +101,23 @@ pub(super) struct Run {
     index: Index,
     filter: Filter,
     pages: PageFile,
-    recent: Mutex<Option<(u32, sled::IVec)>>,
-    budget: Arc<Budget>,
-    share: AtomicU64,
-    last_tree: AtomicU32,
+    recent: Mutex<Option<(u32, Bytes)>>,
     superseded: AtomicBool,
 }
 
 impl Run {
     /// A run just written: nothing of it has to be read.
-    pub fn written(
-        pages: PageFile,
-        span: Span,
-        footer: Footer,
-        index: Index,
-        filter: Filter,
-        budget: Arc<Budget>,
-    ) -> Run {
-        Run {
-            span,
-            footer,
-            index,
-            filter,
-            pages,
-            recent: Mutex::new(None),
-            budget,
-            share: AtomicU64::new(0),
-            last_tree: AtomicU32::new(u32::MAX),
-            superseded: AtomicBool::new(false),
-        }
+    pub fn written(pages: PageFile, span: Span, footer: Footer, index: Index, filter: Filter) -> Run {
+        Run { span, footer, index, filter, pages, recent: Mutex::new(None), superseded: AtomicBool::new(false) }
     }
 
     /// Reads footer and index; `None` when the run has no footer, that is, was never completed.
-    pub fn open(catalog: &Path, span: Span, shape: Shape, budget: Arc<Budget>) -> Result<Option<Run>, RowsError> {
+    pub fn open(catalog: &Path, span: Span, shape: Shape) -> Result<Option<Run>, RowsError> {
         let pages = PageFile::at(catalog, span, shape);
-        let Some(footer) = read_footer(&pages, span, shape)? else {
-            pages.close()?;
-            return Ok(None);
-        };
-        let empty = Run::written(pages, span, footer, Index::default(), Filter::for_rows(0), budget);
-        let (index, filter) = empty.read_tail()?;
-        let (footer, budget) = (empty.footer.clone(), Arc::clone(&empty.budget));
-        drop(empty); // closes the handle: the index came through memory that is better given back
-        Ok(Some(Run::written(PageFile::at(catalog, span, shape), span, footer, index, filter, budget)))
+        let Some(footer) = read_footer(&pages, span, shape)? else { return Ok(None) };
+        let mut run = Run::written(pages, span, footer, Index::default(), Filter::for_rows(0));
+        (run.index, run.filter) = run.read_tail()?;
+        Ok(Some(run))
     }
 
     fn read_tail(&self) -> Result<(Index, Filter), RowsError> {
@@ -205,7 +172,7 @@ impl Run {
         RowsError::Damaged { run: self.span.name(), page }
     }
 
-    fn page(&self, number: u32) -> Result<sled::IVec, RowsError> {
+    fn page(&self, number: u32) -> Result<Bytes, RowsError> {
         if let Some((held, page)) = &*self.recent.lock().unwrap_or_else(PoisonError::into_inner)
             && *held == number
         {
@@ -213,26 +180,7 @@ impl Run {
         }
         let page = self.pages.page(number)?.ok_or_else(|| self.damaged(number))?;
         *self.recent.lock().unwrap_or_else(PoisonError::into_inner) = Some((number, page.clone()));
-        self.account(number, page.len())?;
         Ok(page)
-    }
-
-    /// sled reads a whole tree for one of its pages, and keeps it.
-    fn account(&self, number: u32, bytes: usize) -> Result<(), RowsError> {
-        let tree = number / PAGES_PER_TREE;
-        if self.last_tree.swap(tree, Ordering::Relaxed) == tree {
-            return Ok(());
-        }
-        let bytes = bytes as u64 * u64::from(PAGES_PER_TREE);
-        let share = self.share.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let all = self.budget.0.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if all >= READ_BYTES_MAX && share >= READ_BYTES_SHARE { self.recycle() } else { Ok(()) }
-    }
-
-    fn recycle(&self) -> Result<(), RowsError> {
-        let share = self.share.swap(0, Ordering::Relaxed);
-        self.budget.0.fetch_sub(share, Ordering::Relaxed);
-        self.pages.close()
     }
 }
 
@@ -247,9 +195,8 @@ pub(super) fn read_footer(pages: &PageFile, span: Span, shape: Shape) -> Result<
 
 impl Drop for Run {
     fn drop(&mut self) {
-        let closed = self.recycle();
         let removed = if self.superseded.load(Ordering::Acquire) { sled_dir::remove(self.pages.dir()) } else { Ok(()) };
-        if let Err(error) = closed.and(removed) {
+        if let Err(error) = removed {
             tracing::warn!(run = self.span.name(), %error, "a catalog run was not put away; the next start does it");
         }
     }
@@ -258,7 +205,7 @@ impl Drop for Run {
 /// Stands on a row of a run; it keeps its page, so that reading on costs no lock.
 pub(super) struct Cursor {
     run: Arc<Run>,
-    page: sled::IVec,
+    page: Bytes,
     number: u32,
     reader: Reader,
 }

@@ -58,7 +58,6 @@ impl Export<'_> {
                 Err(error) if is_lost(&error) => self.frame_left_out(number, entry, &error),
                 Err(error) => return Err(error),
             }
-            self.recycle(number)?;
         }
         Ok(())
     }
@@ -67,15 +66,6 @@ impl Export<'_> {
     fn newest(&self, number: u32) -> Until {
         let opened = self.store.opened.ending;
         if opened.volume == number { Until::Exactly(opened.end) } else { Until::AtLeast(Address::START) }
-    }
-
-    /// What sled holds of a volume is given back now and then; nobody writes, so the newest one may be closed too.
-    fn recycle(&self, number: u32) -> Result<(), Error> {
-        let volume = self.log.volume(number)?;
-        if volume.is_due() {
-            volume.close();
-        }
-        Ok(())
     }
 
     fn read(&self, volume: u32, entry: &Entry) -> Result<Frame, Error> {

@@ -16,8 +16,9 @@ use super::super::header::{Counters, Ending};
 use super::super::log::Log;
 use super::super::mark::Mark;
 use super::super::records::Record;
+use super::super::shape::Shape;
 use super::super::writer::{VolumeLimits, Writer};
-use super::super::{Options, directory, recovered};
+use super::super::{Options, directory, left_clean, recovered};
 use super::stream::{Counts, Head, Item, StreamReader, Trailer};
 
 /// sled keeps what is not flushed in memory.
@@ -51,7 +52,7 @@ pub fn import(dir: &Path, input: &mut dyn Read, options: Options) -> Result<Impo
     let log = Log::at(directory(dir, "volumes")?, shape)?;
     let (written, counts) = write_volumes(&log, &mut stream, options.volume)?;
     drop(log);
-    make_catalog(dir, &format, &written)?;
+    make_catalog(dir, &format, shape, &written)?;
     site.finish(&format)?;
     Ok(Imported { counts, volumes: written.ending.volume })
 }
@@ -174,14 +175,16 @@ impl Intake<'_> {
 }
 
 /// Builds the catalog as a start after a stop in good order does, and leaves everything as such a stop does.
-fn make_catalog(dir: &Path, format: &Format, written: &Mark) -> Result<(), Error> {
-    let (_log, rows, writer, counters) = recovered(dir, format, Some(written.ending))?;
-    let mark = Mark { store: written.store, ending: writer.suspend()?, counters };
+fn make_catalog(dir: &Path, format: &Format, shape: Shape, written: &Mark) -> Result<(), Error> {
+    let clean = left_clean(&Log::at(dir.join("volumes"), shape)?, *written)?;
+    let (log, rows, tail, counters) = recovered(dir, format, Some(clean))?;
+    let ending = tail.map_or_else(|(ending, _)| Ok(ending), Writer::suspend)?;
+    let mark = Mark { store: written.store, ending, counters };
     if mark != *written {
         return Err(Error::format("new store", "it does not end where it was written to"));
     }
     if rows.freeze(mark.encode()?) {
         rows.write_frozen()?;
     }
-    format_file::note_clean(dir, &mark)
+    format_file::note_clean(dir, &left_clean(&log, mark)?)
 }

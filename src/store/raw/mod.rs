@@ -1,0 +1,238 @@
+//! Finds pieces in the bytes of a database file without sled's help: blocks of a volume, pages of a catalog run. They carry
+//! checksums of their own, so nobody has to trust sled's structures around them; and reading writes nothing, while sled writes
+//! when it opens a database, and over damage it does not understand.
+//!
+//! Promise: only pieces that verify are given out, and never one that lies inside another. A bad sector hides what lies in it and
+//! no more, and is remembered, so that nobody takes "could not be read" for "was never there". A list of where the pieces lie
+//! saves looking for them; one that is not right costs a look through the file and nothing else. Reads in windows.
+
+mod blocks;
+mod list;
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use memchr::memmem;
+
+pub use self::blocks::{BlockKind, store_of};
+use super::block::BLOCK_BYTES_MAX;
+use super::shape::BlockKey;
+
+/// Read at once; a piece that crosses the end of a window is found whole in the next one.
+const WINDOW_BYTES: usize = 2 << 20;
+/// No piece is longer.
+const PIECE_BYTES_MAX: usize = BLOCK_BYTES_MAX;
+/// What a disk loses at once.
+const SECTOR_BYTES: usize = 4096;
+
+/// What a piece says of itself: its number and its length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// Its number.
+    pub number: u32,
+    /// Its length in bytes.
+    pub bytes: usize,
+}
+
+/// How one kind of piece is recognised.
+pub trait Kind {
+    /// What each begins with.
+    const MAGIC: [u8; 4];
+
+    /// What the piece says of itself that `bytes` begin with, if it verifies.
+    fn verify(&self, bytes: &[u8]) -> Option<Piece>;
+
+    /// The key of the store's checksums.
+    fn key(&self) -> &BlockKey;
+}
+
+/// Where a piece lies in its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Spot {
+    number: u32,
+    bytes: u32,
+    at: u64,
+}
+
+/// A database file by its pieces. The file is opened, and its pieces are found, when they are first asked for.
+#[derive(Debug)]
+pub struct PieceFile<K> {
+    kind: K,
+    found: Mutex<Option<Arc<Pieces>>>,
+}
+
+impl<K: Kind> PieceFile<K> {
+    /// A file with pieces of this kind; nothing is opened yet.
+    pub fn of(kind: K) -> Self {
+        Self { kind, found: Mutex::new(None) }
+    }
+
+    /// The bytes of a piece that verifies, from the database file at `path`; `None` when there is none to be had.
+    pub fn get(&self, path: &Path, number: u32) -> io::Result<Option<Bytes>> {
+        let found = self.found(path)?;
+        match found.read(&self.kind, number)? {
+            None if found.listed => self.look_again(path)?.read(&self.kind, number),
+            piece => Ok(piece),
+        }
+    }
+
+    /// The highest number there is.
+    pub fn last(&self, path: &Path) -> io::Result<Option<u32>> {
+        Ok(self.found(path)?.last())
+    }
+
+    /// Whether the piece numbers are exactly `wanted`, in order.
+    pub fn holds(&self, path: &Path, wanted: impl Iterator<Item = u32>) -> io::Result<bool> {
+        Ok(self.found(path)?.spots.iter().map(|spot| spot.number).eq(wanted))
+    }
+
+    /// Forgets what was found and closes the file.
+    pub fn close(&self) {
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Writes down beside the database where its pieces lie, unless that was done. For files that nobody writes any more.
+    pub fn write_list(&self, path: &Path) -> io::Result<()> {
+        let at = list::beside(path);
+        if at.exists() && self.found(path)?.listed {
+            return Ok(());
+        }
+        let found = self.look_again(path)?;
+        if found.unreadable {
+            Ok(())
+        } else {
+            list::write(&at, self.kind.key(), found.file.metadata()?.len(), &found.spots)
+        }
+    }
+
+    fn found(&self, path: &Path) -> io::Result<Arc<Pieces>> {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = found.as_ref() {
+            return Ok(Arc::clone(found));
+        }
+        let file = File::open(path)?;
+        let spots = list::read(&list::beside(path), self.kind.key(), file.metadata()?.len());
+        let pieces = match spots {
+            Some(spots) => Pieces { file, spots, unreadable: false, listed: true },
+            None => self.scan(file)?,
+        };
+        Ok(Arc::clone(found.insert(Arc::new(pieces))))
+    }
+
+    fn scan(&self, file: File) -> io::Result<Pieces> {
+        Pieces::scan(file, K::MAGIC, |bytes| self.kind.verify(bytes))
+    }
+
+    fn look_again(&self, path: &Path) -> io::Result<Arc<Pieces>> {
+        let pieces = Arc::new(self.scan(File::open(path)?)?);
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&pieces));
+        Ok(pieces)
+    }
+}
+
+/// Whether the file at `path` is such a list, or the beginning of one.
+pub fn is_list(path: &Path) -> bool {
+    path.file_stem().is_some_and(|stem| stem == list::NAME)
+}
+
+/// Removes the list beside the database at `path`, which is going to be written.
+pub fn remove_list(path: &Path) -> io::Result<()> {
+    match fs::remove_file(list::beside(path)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Pieces found in a file, by number.
+#[derive(Debug)]
+pub struct Pieces {
+    file: File,
+    spots: Vec<Spot>,
+    unreadable: bool,
+    listed: bool,
+}
+
+impl Pieces {
+    /// Looks through `file` for pieces that begin with `magic` and that `verify` accepts.
+    pub fn scan(file: File, magic: [u8; 4], mut verify: impl FnMut(&[u8]) -> Option<Piece>) -> io::Result<Self> {
+        let mut pieces = Self { file, spots: Vec::new(), unreadable: false, listed: false };
+        let mut window = vec![0; WINDOW_BYTES];
+        let (mut from, mut free) = (0, 0);
+        loop {
+            let filled = pieces.fill(&mut window, from)?;
+            for offset in memmem::find_iter(&window[..filled], &magic) {
+                let at = from + offset as u64;
+                // What lies inside a piece is content, whatever it looks like.
+                let piece = if at < free { None } else { verify(&window[offset..filled]) };
+                if let Some(Piece { number, bytes }) = piece {
+                    pieces.spots.push(Spot { number, bytes: bytes as u32, at });
+                    free = at + bytes as u64;
+                }
+            }
+            if filled < WINDOW_BYTES {
+                break;
+            }
+            from += (WINDOW_BYTES - PIECE_BYTES_MAX) as u64;
+        }
+        // sled may have moved a piece: either place of it is as good.
+        pieces.spots.sort_by_key(|spot| (spot.number, spot.at));
+        pieces.spots.dedup_by_key(|spot| spot.number);
+        Ok(pieces)
+    }
+
+    /// The highest number found.
+    pub fn last(&self) -> Option<u32> {
+        self.spots.last().map(|spot| spot.number)
+    }
+
+    /// Whether parts of the file could not be read, so that a missing piece may be there.
+    pub fn is_unreadable(&self) -> bool {
+        self.unreadable
+    }
+
+    /// A piece that verifies.
+    pub fn read(&self, kind: &impl Kind, number: u32) -> io::Result<Option<Bytes>> {
+        let Ok(spot) = self.spots.binary_search_by_key(&number, |spot| spot.number) else { return Ok(None) };
+        let Spot { bytes, at, .. } = self.spots[spot];
+        let mut piece = vec![0; bytes as usize];
+        match self.file.read_exact_at(&mut piece, at) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            read => read?,
+        }
+        let sound = kind.verify(&piece) == Some(Piece { number, bytes: bytes as usize });
+        Ok(sound.then(|| Bytes::from(piece)))
+    }
+
+    /// Fills the window from `from` on; sectors that cannot be read become zeros.
+    fn fill(&mut self, window: &mut [u8], from: u64) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < window.len() {
+            match self.file.read_at(&mut window[filled..], from + filled as u64) {
+                Ok(0) => break,
+                Ok(more) => filled += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => match self.sector(&mut window[filled..], from + filled as u64)? {
+                    0 => break,
+                    more => filled += more,
+                },
+            }
+        }
+        Ok(filled)
+    }
+
+    /// Reads up to the end of one sector, or skips it.
+    fn sector(&mut self, window: &mut [u8], at: u64) -> io::Result<usize> {
+        let length = self.file.metadata()?.len().saturating_sub(at);
+        let rest = SECTOR_BYTES - (at % SECTOR_BYTES as u64) as usize;
+        let wanted = rest.min(window.len()).min(usize::try_from(length).unwrap_or(usize::MAX));
+        if self.file.read_exact_at(&mut window[..wanted], at).is_err() {
+            window[..wanted].fill(0);
+            self.unreadable = true;
+        }
+        Ok(wanted)
+    }
+}
