@@ -109,14 +109,20 @@ impl Volume {
         self.write(|db| db.open_tree(tree_name(number))?.insert(number.to_be_bytes(), block).map(drop))
     }
 
-    /// Reads block `number`, which the caller knows to lie below the volume's last one.
+    /// Reads block `number`, which the caller knows to lie below the volume's last one; `None` when it is damaged or unreadable.
     pub fn get(&self, number: u32) -> Result<Option<Bytes>, Error> {
         let read = self.read(|db| db.open_tree(tree_name(number))?.get(number.to_be_bytes()));
         if let Some(Ok(Some(block))) = read {
             self.traffic_bytes.fetch_add(block.len() as u64, Ordering::Relaxed);
             return Ok(Some(Bytes::from_owner(block)));
         }
-        let found = self.raw(|blocks, path| blocks.get(path, number))?;
+        let found = self.raw(|blocks, path| match blocks.get(path, number) {
+            Err(error) if raw::is_bad_sector(&error) => {
+                tracing::error!(volume = self.number, block = number, "the disk cannot read a block");
+                Ok(None)
+            }
+            found => found,
+        })?;
         if found.is_some() && read.is_some() {
             self.refuse("it does not give a block that is there");
         }

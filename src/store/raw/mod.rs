@@ -71,7 +71,8 @@ impl<K: Kind> PieceFile<K> {
         Self { kind, found: Mutex::new(None) }
     }
 
-    /// The bytes of a piece that verifies, from the database file at `path`; `None` when there is none to be had.
+    /// The bytes of a piece that verifies, from the database file at `path`; `None` when there is none to be had, and an error for
+    /// which [`is_bad_sector`] holds when the disk does not give it.
     pub fn get(&self, path: &Path, number: u32) -> io::Result<Option<Bytes>> {
         let found = self.found(path)?;
         match found.read(&self.kind, number)? {
@@ -132,6 +133,11 @@ impl<K: Kind> PieceFile<K> {
         *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&pieces));
         Ok(pieces)
     }
+}
+
+/// Whether the disk itself failed to read, which is a loss like any other damage.
+pub fn is_bad_sector(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EIO)
 }
 
 /// Whether the file at `path` is such a list, or the beginning of one.

@@ -10,7 +10,7 @@ use super::RowsError;
 use super::page::{self, FOOTER_PAGE};
 use super::run::Span;
 use super::sled_dir;
-use crate::store::raw::{Kind, Piece, PieceFile};
+use crate::store::raw::{self, Kind, Piece, PieceFile};
 use crate::store::shape::{BlockKey, Shape};
 
 /// A tree that ends at nine values is written exactly once; the tenth would rewrite its leaf.
@@ -61,7 +61,13 @@ impl PageFile {
 
     /// A page that verifies; `None` when there is no such page to be had.
     pub fn page(&self, number: u32) -> Result<Option<Bytes>, RowsError> {
-        self.pieces.get(&self.file(), number).map_err(|error| self.failed(error))
+        match self.pieces.get(&self.file(), number) {
+            Err(error) if raw::is_bad_sector(&error) => {
+                tracing::error!(run = self.span.name(), page = number, "the disk cannot read a page of the catalog");
+                Err(RowsError::Damaged { run: self.span.name(), page: number })
+            }
+            read => read.map_err(|error| self.failed(error)),
+        }
     }
 
     /// An error unless all of `pages` pages and the footer are in the file; writes down where they lie.
