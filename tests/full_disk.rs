@@ -5,7 +5,8 @@
 //! acknowledged is lost. The foreign files go, and within seconds everything is as before, without a restart. Then the
 //! same without anybody else, and on ext4 that fails under the server.
 //!
-//! `RBACKUP_FULL_DISK_ALL=1` plays every moment on both file systems, `RBACKUP_SEED`. Needs root, mount and e2fsprogs.
+//! `RBACKUP_FULL_DISK_ALL=1` plays every moment in all four ways, `RBACKUP_STAGE` only those with such a name,
+//! `RBACKUP_STORIES` (2) so many at once, `RBACKUP_SEED` repeats the choices. Needs root, mount and e2fsprogs.
 //! Prints a table. What it cannot catch is a sync that was never made: that is `tests/power.rs` and `tests/images.rs`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a harness stops where it finds something wrong")]
 
@@ -15,6 +16,8 @@ mod load;
 #[path = "full_disk/mod.rs"]
 mod parts;
 
+use kit::api::Listed;
+use kit::ledger::{Claim, Ledger};
 use kit::mount::Mount;
 use kit::random::{Random, run_seed, setting};
 use parts::foreign::Filling;
@@ -25,70 +28,82 @@ use parts::{failing, probe};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const DISK_BYTES: u64 = 80 << 20;
 const INODES: u64 = 400;
 
-/// What happens on the disk.
+/// What happens on a disk.
 type Play = Box<dyn Fn(&mut Site, &mut Row) -> Result<(), String> + Sync + Send>;
+
+/// Stage, what it is filled by, the disk, and how it is played.
+type Failing = (&'static str, &'static str, fn() -> Mount, Play);
 
 /// One story to play: what makes the disk, and what happens on it.
 struct Story {
     row: Row,
-    disk: Box<dyn Fn() -> Mount + Sync + Send>,
+    disk: fn() -> Mount,
     play: Play,
 }
 
 #[test]
-fn nothing_is_lost_on_a_full_disk() {
+fn nothing_is_lost_on_a_full_or_failing_disk() {
     let seed = run_seed("full_disk");
-    let both = setting("RBACKUP_FULL_DISK_ALL", 0) > 0;
-    let mut stories = Vec::new();
-    for (number, stage) in STAGES.into_iter().enumerate() {
-        for (turn, filling) in [Filling::Bytes, Filling::Inodes].into_iter().enumerate() {
-            for (kind, ext4) in [false, true].into_iter().enumerate() {
-                if both || (number + turn + kind + seed as usize).is_multiple_of(2) {
-                    let row = Row { stage: stage.name, filled_by: filling.name(), ..Row::default() };
-                    let play = move |site: &mut Site, row: &mut Row| {
-                        (stage.play)(site, filling, row)?;
-                        probe::recovers(site, row)?;
-                        probe::all_is_well(site)
-                    };
-                    stories.push(Story { row, disk: Box::new(move || disk(ext4)), play: Box::new(play) });
-                }
-            }
-        }
-    }
-    play_all(stories, seed);
-}
-
-#[test]
-fn the_servers_own_uploads_stop_in_time() {
-    let story = |ext4: bool| {
-        let row = Row { stage: "no stage: all the time", filled_by: "own uploads", ..Row::default() };
+    let mut stories = moments(seed);
+    for disk in [in_memory, on_ext4] {
+        let row = Row { stage: "all the time", filled_by: "own uploads", ..Row::default() };
         let play = |site: &mut Site, row: &mut Row| {
             stages::own_uploads(site, row)?;
             probe::all_is_well(site)
         };
-        Story { row, disk: Box::new(move || disk(ext4)), play: Box::new(play) }
-    };
-    play_all(vec![story(false), story(true)], run_seed("full_disk, own uploads"));
+        stories.push(Story { row, disk, play: Box::new(play) });
+    }
+    let failing: [Failing; 2] = [
+        ("under load", "read-only", || Mount::ext4(DISK_BYTES, 0), Box::new(failing::turns_read_only)),
+        (
+            "under uploads",
+            "EIO",
+            || Mount::ext4_on_a_small_device(128 << 20, 24 << 20),
+            Box::new(failing::device_fails),
+        ),
+    ];
+    for (stage, filled_by, disk, play) in failing {
+        stories.push(Story { row: Row { stage, filled_by, ..Row::default() }, disk, play });
+    }
+    if let Ok(only) = std::env::var("RBACKUP_STAGE") {
+        stories.retain(|story| story.row.stage.contains(&only));
+        assert!(!stories.is_empty(), "RBACKUP_STAGE={only} names no stage of this run");
+    }
+    play_all(stories, seed);
 }
 
-#[test]
-fn nothing_is_lost_on_a_failing_disk() {
-    let read_only = Story {
-        row: Row { stage: "under load", filled_by: "read-only", ..Row::default() },
-        disk: Box::new(|| Mount::ext4(DISK_BYTES, 0)),
-        play: Box::new(failing::turns_read_only),
-    };
-    let device = Story {
-        row: Row { stage: "under uploads", filled_by: "EIO", ..Row::default() },
-        disk: Box::new(|| Mount::ext4_on_a_small_device(128 << 20, 24 << 20)),
-        play: Box::new(failing::device_fails),
-    };
-    play_all(vec![read_only, device], run_seed("full_disk, failing"));
+/// Every moment with its bytes taken on one of the two file systems and its inodes on the other; which is which turns with
+/// the seed. All four when asked.
+fn moments(seed: u64) -> Vec<Story> {
+    let all = setting("RBACKUP_FULL_DISK_ALL", 0) > 0;
+    let mut stories = Vec::new();
+    for (number, stage) in STAGES.into_iter().enumerate() {
+        let turn = (number as u64 + seed).is_multiple_of(2);
+        let all_four = [
+            (Filling::Bytes, turn, on_ext4 as fn() -> Mount),
+            (Filling::Bytes, !turn, in_memory),
+            (Filling::Inodes, turn, in_memory),
+            (Filling::Inodes, !turn, on_ext4),
+        ];
+        for (filling, _, disk) in all_four.into_iter().filter(|(_, chosen, _)| all || *chosen) {
+            let row = Row { stage: stage.name, filled_by: filling.name(), ..Row::default() };
+            let play = move |site: &mut Site, row: &mut Row| {
+                (stage.play)(site, filling, row)?;
+                if stage.stored && (row.downloads == 0 || row.removals == 0 || row.refused == 0) {
+                    return Err("nothing was downloaded, removed or refused, so nothing was shown".into());
+                }
+                probe::recovers(site, row)?;
+                probe::all_is_well(site)
+            };
+            stories.push(Story { row, disk, play: Box::new(play) });
+        }
+    }
+    stories
 }
 
 /// Such a disk says that it has 0 inodes and 0 of them free; that is not a full disk.
@@ -96,7 +111,8 @@ fn nothing_is_lost_on_a_failing_disk() {
 fn a_disk_without_a_number_of_inodes_is_not_full() {
     let mut site = Site::new(Mount::tmpfs(DISK_BYTES, 0), run_seed("full_disk, no inodes"));
     site.start().unwrap();
-    site.work_for(Duration::from_millis(2000));
+    assert_eq!(site.disk.room().inodes, 0, "this kernel says how many inodes an unbounded tmpfs has");
+    site.work().unwrap();
     assert!(!probe::live(&site).is_empty(), "nothing was uploaded");
     site.stop().unwrap();
 }
@@ -104,34 +120,49 @@ fn a_disk_without_a_number_of_inodes_is_not_full() {
 /// Planted: without a ballast removals are refused on a full disk, and the probe must say so.
 #[test]
 fn a_server_without_a_ballast_is_noticed() {
-    for filling in [Filling::Bytes, Filling::Inodes] {
-        let mut site = Site::new(disk(filling == Filling::Bytes), run_seed("full_disk, planted"));
-        site.configure("[storage]\nballast_mib = 0\n");
-        site.start().unwrap();
-        site.work_for(Duration::from_millis(300));
-        assert_eq!(site.ballast(), (0, 0), "it was to have no ballast");
-        site.fill(filling);
-        let mut row = Row::default();
-        let seen = (0..40).find_map(|_| {
-            site.fill(filling);
-            probe::life_goes_on(&mut site, &mut row).err()
-        });
-        if filling == Filling::Bytes {
-            let wrong = seen.expect("no ballast, a full disk, and the probe saw nothing");
-            // 503 when the failed volume is what is met first.
-            let refused = wrong.contains("status 507") || wrong.contains("status 503");
-            assert!(refused, "it saw something else: {wrong}");
-            eprintln!("planted, no ballast: {wrong}");
-        }
-    }
+    let mut site = Site::new(on_ext4(), run_seed("full_disk, planted"));
+    site.configure("[storage]\nballast_mib = 0\n");
+    site.start().unwrap();
+    site.work().unwrap();
+    assert_eq!(site.ballast(), (0, 0), "it was to have no ballast");
+    let mut row = Row::default();
+    let seen = (0..40).find_map(|_| {
+        site.fill(Filling::Bytes);
+        probe::life_goes_on(&mut site, &mut row).err()
+    });
+    let wrong = seen.expect("no ballast, a full disk, and the probe saw nothing");
+    // 503 when the failed volume is what is met first.
+    let refused = wrong.contains("status 507") || wrong.contains("status 503");
+    assert!(refused, "it saw something else: {wrong}");
+    eprintln!("planted, no ballast: {wrong}");
+}
+
+/// Planted: a version that was acknowledged before a disk failed is missing. Only what came later may be.
+#[test]
+fn a_doubt_excuses_nothing_older() {
+    let mut ledger = load::people();
+    let acknowledge = |ledger: &mut Ledger, version| {
+        let (device, path, hash) = ("laptop".to_owned(), "/a".to_owned(), "00".repeat(32));
+        let claim = Claim { file: (device.clone(), path.clone()), size: 1, hash: hash.clone() };
+        ledger.acknowledged(&claim, &Listed { file: 1, device, path, version, size: 1, hash }, version - 1);
+    };
+    (1..=3).for_each(|version| acknowledge(&mut ledger, version));
+    let before = ledger.clone();
+    acknowledge(&mut ledger, 4);
+    ledger.removing(&[3]);
+    ledger.removed(&[3]);
+    assert_eq!(ledger.clone().settle(&[]).len(), 3, "without a doubt 1, 2 and 4 are missed");
+    ledger.doubt_since(&before);
+    let wrong = ledger.settle(&[]);
+    assert!(wrong.len() == 2 && wrong[0].contains("version 1 ") && wrong[1].contains("version 2 "), "{wrong:?}");
 }
 
 /// Planted: each probe, where what it looks for is not the case.
 #[test]
 fn every_probe_can_fail() {
-    let mut site = Site::new(disk(true), run_seed("full_disk, probes"));
+    let mut site = Site::new(on_ext4(), run_seed("full_disk, probes"));
     site.start().unwrap();
-    site.work_for(Duration::from_millis(300));
+    site.work().unwrap();
     let mut row = Row::default();
     let wrong = probe::new_data_is_refused(&mut site, &mut row).expect_err("a disk with room refuses");
     eprintln!("planted, a disk with room: {wrong}");
@@ -149,7 +180,7 @@ fn every_probe_can_fail() {
     let wrong = probe::all_is_well(&mut site).expect_err("a version with other bytes");
     eprintln!("planted, other bytes: {}", wrong.lines().next().unwrap_or(""));
 
-    let site = Site::new(disk(false), 0);
+    let site = Site::new(in_memory(), 0);
     let wrong = catch_unwind(AssertUnwindSafe(|| site.start_finds_no_room())).expect("no panic");
     eprintln!("planted, a start with room: {}", wrong.expect_err("it starts").lines().next().unwrap_or(""));
 }
@@ -173,11 +204,15 @@ fn a_disk_goes_away_with_a_panic() {
     assert!(!std::path::Path::new(&at[0]).exists(), "{} is still there", at[0]);
 }
 
-fn disk(ext4: bool) -> Mount {
-    if ext4 { Mount::ext4(DISK_BYTES, INODES) } else { Mount::tmpfs(DISK_BYTES, INODES) }
+fn in_memory() -> Mount {
+    Mount::tmpfs(DISK_BYTES, INODES)
 }
 
-/// Two at a time; prints the table, and then fails if any story did.
+fn on_ext4() -> Mount {
+    Mount::ext4(DISK_BYTES, INODES)
+}
+
+/// Some at a time, for they wait more than they work; prints the table, and then fails if any story did.
 fn play_all(stories: Vec<Story>, seed: u64) {
     let begun = Instant::now();
     let mut seeds = Random::new(seed);
@@ -198,8 +233,9 @@ fn play_all(stories: Vec<Story>, seed: u64) {
         }
     };
     std::thread::scope(|scope| {
-        scope.spawn(work);
-        scope.spawn(work);
+        for _ in 0..setting("RBACKUP_STORIES", 2) {
+            scope.spawn(work);
+        }
     });
     let (rows, wrong) = played.into_inner().expect("no story panicked");
     table::print(&rows);
@@ -213,9 +249,17 @@ fn play(story: &Story, seed: u64) -> (Row, Result<(), String>) {
     let ended = catch_unwind(AssertUnwindSafe(|| {
         let mut site = Site::new((story.disk)(), seed);
         row.disk = site.disk.name();
-        (story.play)(&mut site, &mut row)
+        (story.play)(&mut site, &mut row).map_err(|wrong| format!("{}\n  {}", shortened(&wrong), site.state()))
     }));
     (row, ended.unwrap_or_else(|panic| Err(said(panic.as_ref()))))
+}
+
+/// The first complaints say what the other thousand do.
+fn shortened(wrong: &str) -> String {
+    let lines: Vec<&str> = wrong.lines().collect();
+    let more = lines.len().saturating_sub(5);
+    let shown = lines[..lines.len() - more].join("\n");
+    if more == 0 { shown } else { format!("{shown}\n  … and {more} more") }
 }
 
 fn said(panic: &(dyn Any + Send)) -> String {

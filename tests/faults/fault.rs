@@ -32,6 +32,16 @@ pub enum Errno {
     Enospc = 28,
 }
 
+impl Errno {
+    /// As everybody writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Errno::Eio => "EIO",
+            Errno::Enospc => "ENOSPC",
+        }
+    }
+}
+
 /// What a failing sync does to what was written to the file since its last good one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {

@@ -69,6 +69,11 @@ impl Operation {
         }
     }
 
+    /// By its name.
+    pub fn named(name: &str) -> Option<Operation> {
+        Operation::ALL.into_iter().find(|operation| operation.name() == name)
+    }
+
     /// How it is done.
     pub fn kind(self) -> Kind {
         match self {
@@ -131,9 +136,14 @@ impl Mode {
         match self {
             Mode::Once => "once",
             Mode::Sticky => "sticky",
-            Mode::SyncLost => "sync, lost",
-            Mode::Read => "read, once",
+            Mode::SyncLost => "lost sync",
+            Mode::Read => "read",
         }
+    }
+
+    /// By its name.
+    pub fn named(name: &str) -> Option<Mode> {
+        Mode::ALL.into_iter().map(|(mode, _)| mode).find(|mode| mode.name() == name)
     }
 
     /// The calls it counts.

@@ -16,10 +16,26 @@ pub enum Effort {
     All,
     /// So many faults of each operation, chosen by the seed; every single EIO where an operation has few calls.
     Some(usize),
+    /// One fault, as the report of an earlier run names it.
+    One(Lane, u64),
+}
+
+impl Effort {
+    /// `all`, a number, or `operation/errno/mode/n`.
+    pub fn parse(text: &str) -> Option<Effort> {
+        if text == "all" {
+            return Some(Effort::All);
+        }
+        let [operation, errno, mode, nth] = text.split('/').collect::<Vec<_>>()[..] else {
+            return text.parse().ok().map(Effort::Some);
+        };
+        let errno = [Errno::Eio, Errno::Enospc].into_iter().find(|it| it.name() == errno)?;
+        Some(Effort::One((Operation::named(operation)?, errno, Mode::named(mode)?), nth.parse().ok()?))
+    }
 }
 
 /// One line of the table: calls that fail alike.
-type Lane = (Operation, Errno, Mode);
+pub type Lane = (Operation, Errno, Mode);
 
 /// What came of a lane.
 #[derive(Default)]
@@ -55,6 +71,11 @@ impl<'a> Plan<'a> {
 
     /// Tries everything the effort asks for; gives what was wrong.
     pub fn run(self, effort: Effort) -> Vec<String> {
+        if let Effort::One(lane, nth) = effort {
+            self.attempt(lane, nth);
+            self.print();
+            return self.complaints();
+        }
         let lanes = self.count_calls();
         let mut cases = Vec::new();
         for operation in Operation::ALL {
@@ -74,7 +95,18 @@ impl<'a> Plan<'a> {
             });
         }
         self.print();
-        self.wrong.into_inner().expect("no trial panicked")
+        self.complaints()
+    }
+
+    /// One of each kind, with how many there are of it: what is wrong at one call is often wrong at the next.
+    fn complaints(&self) -> Vec<String> {
+        let mut kinds: BTreeMap<String, (usize, String)> = BTreeMap::new();
+        for wrong in self.wrong.lock().expect("no trial panicked").iter() {
+            let heading = wrong.lines().skip(1).take(2).collect::<String>();
+            let kind = heading.replace(|it: char| it.is_ascii_digit(), "");
+            kinds.entry(kind).or_insert_with(|| (0, wrong.clone())).0 += 1;
+        }
+        kinds.into_values().map(|(count, first)| format!("{count} like this: {first}")).collect()
     }
 
     /// Every operation once without a fault: how many calls each lane has. What is wrong even then is told as such.
@@ -84,7 +116,7 @@ impl<'a> Plan<'a> {
             let case = Case { operation: *operation, mode: Mode::Once, fault: Fault::NONE, seed: self.seed };
             let outcome = trial::run(self.prepared, case, self.number.fetch_add(1, Ordering::Relaxed));
             if !outcome.wrong.is_empty() || outcome.refused {
-                self.complain(format!("{} without any fault: {}", operation.name(), outcome.wrong.join("\n")));
+                self.complain(format!("{}\n  without any fault: {}", operation.name(), outcome.wrong.join("\n  ")));
             }
             let mut lanes = lanes.lock().expect("no trial panicked");
             for (mode, errno) in Mode::ALL {
@@ -146,8 +178,10 @@ impl<'a> Plan<'a> {
         if !outcome.wrong.is_empty() {
             let Fault { loss, torn, vanish, .. } = fault;
             self.complain(format!(
-                "{}, {errno:?} {}, call {nth} (loss {loss:?}, torn {torn}, vanish {vanish}; {}):\n  {}",
+                "RBACKUP_SEED={} RBACKUP_FAULTS='{}/{}/{}/{nth}'\n  {} (loss {loss:?}, torn {torn}, vanish {vanish})\n  {}",
+                self.seed,
                 operation.name(),
+                errno.name(),
                 mode.name(),
                 outcome.faults.first().map_or("not reached", String::as_str),
                 outcome.wrong.join("\n  ")
@@ -184,7 +218,7 @@ impl<'a> Plan<'a> {
 
     fn print(&self) {
         eprintln!(
-            "{:<20} {:<7} {:<11} {:>6} {:>6} {:>7} {:>8} {:>6} {:>12} {:>12} {:>6}",
+            "{:<20} {:<7} {:<9} {:>6} {:>6} {:>7} {:>8} {:>6} {:>12} {:>12} {:>6}",
             "operation",
             "errno",
             "mode",
@@ -200,9 +234,9 @@ impl<'a> Plan<'a> {
         for ((operation, errno, mode), row) in self.rows.lock().expect("no trial panicked").iter() {
             let Row { calls, runs, faults, refused, ended, sled_panics, late_writes, wrong } = row;
             eprintln!(
-                "{:<20} {:<7} {:<11} {calls:>6} {runs:>6} {faults:>7} {refused:>8} {ended:>6} {sled_panics:>12} {late_writes:>12} {wrong:>6}",
+                "{:<20} {:<7} {:<9} {calls:>6} {runs:>6} {faults:>7} {refused:>8} {ended:>6} {sled_panics:>12} {late_writes:>12} {wrong:>6}",
                 operation.name(),
-                format!("{errno:?}").to_uppercase(),
+                errno.name(),
                 mode.name(),
             );
         }

@@ -19,7 +19,7 @@ const CONFIG: &str = "[storage]\nballast_mib = 1\n";
 
 /// The server, as every trial starts it.
 pub fn start_on(data: &Path) -> Start {
-    Start::on(data).config(CONFIG).env("RUST_BACKTRACE", "0")
+    Start::on(data).config(CONFIG).env("RUST_BACKTRACE", "0").env("RBACKUP_LOG", "warn")
 }
 
 /// A store as a stop or a kill left it.

@@ -19,16 +19,25 @@ use std::time::Duration;
 const DEVICE_ROOM_BYTES: u64 = 256 << 20;
 
 /// Everybody works, and ext4 turns read-only under them.
+///
+/// ext4 itself breaks a promise here: an fdatasync that is under way while the journal is aborted may return 0 without its
+/// bytes being on the disk. A plain loop of append and fdatasync lost its last one in 7 of 40 runs (Linux 6.18), with a
+/// device that fails in 11 of 40 when two threads sync, in 0 of 60 when one does. No program can see that, so what was
+/// acknowledged after the trigger was pulled may be there or not; everything before it must be.
 pub fn turns_read_only(site: &mut Site, row: &mut Row) -> Result<(), String> {
     site.start()?;
-    site.work_for(Duration::from_millis(400));
+    site.work()?;
     let plan = Plan::new(site.random.next()).until_the_disk_fails();
     let wait = Duration::from_millis(100 + site.random.below(300));
     let load = Load::start(site.server().address, std::mem::take(&mut site.ledger), &plan);
     std::thread::sleep(wait);
+    let before = load.ledger_now();
     site.disk.turn_read_only();
     std::thread::sleep(Duration::from_millis(500));
     site.ledger = load.stop_and_join();
+    let young = site.ledger.versions.len() - before.versions.len();
+    site.ledger.doubt_since(&before);
+    row.note = format!("{young} acknowledged while it failed;");
     while_failing(site, row)?;
     heals(site)
 }
@@ -36,7 +45,7 @@ pub fn turns_read_only(site: &mut Site, row: &mut Row) -> Result<(), String> {
 /// Uploads until the device is at its end, which ext4 does not know.
 pub fn device_fails(site: &mut Site, row: &mut Row) -> Result<(), String> {
     site.start()?;
-    site.work_for(Duration::from_millis(300));
+    site.work()?;
     let flood = Flood { bytes: 600_000, path_bytes: 60, most: 400, refused_may_appear: true };
     let flooded = flood.run(site)?;
     row.note = format!("{} MiB stored", flooded.bytes >> 20);

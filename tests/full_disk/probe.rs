@@ -37,10 +37,11 @@ pub fn new_data_is_refused(site: &mut Site, row: &mut Row) -> Result<(), String>
     let waits = ("Expect", "100-continue");
     let pass = ("RBackup-Session-Pass", session.as_str());
     let ways: [Way; 5] = [
-        ("a huge raw body of which nothing comes", "PUT", &[pass], HUGE, b""),
-        ("a huge form of which nothing comes", "POST", &[pass, form], HUGE, b""),
+        // First: where it is not refused, this one is answered at once, and the others only when the body is given up.
         ("a raw body that waits for 100 Continue", "PUT", &[pass, waits], 1 << 20, b""),
         ("a form that waits for 100 Continue", "POST", &[pass, form, waits], 1 << 20, b""),
+        ("a huge raw body of which nothing comes", "PUT", &[pass], HUGE, b""),
+        ("a huge form of which nothing comes", "POST", &[pass, form], HUGE, b""),
         ("a small raw body", "PUT", &[pass], 600, &[7; 600]),
     ];
     for (name, method, headers, length, body) in ways {

@@ -23,6 +23,9 @@ pub const BALLAST_BYTES: u64 = 4 << 20;
 /// A ballast is whole again so long after there is room.
 pub const BALLAST_LIMIT: Duration = Duration::from_secs(15);
 
+/// Versions that make a loss visible.
+const WORK_VERSIONS: usize = 30;
+
 /// A disk with a server.
 pub struct Site {
     // First: the server goes before its disk.
@@ -57,7 +60,7 @@ impl Site {
     }
 
     fn start_in_preparation(&self) -> Start {
-        let start = Start::on(&self.data()).log_to(&self.disk.beside().join("server.log"));
+        let start = Start::on(&self.data()).log_to(&self.log());
         self.environment.iter().fold(start, |start, (name, value)| start.env(name, value))
     }
 
@@ -126,11 +129,40 @@ impl Site {
         Connection::open(self.server().address).map_err(|error| format!("connect: {error}"))
     }
 
-    /// Everybody works for a moment, on a disk that has room.
-    pub fn work_for(&mut self, time: Duration) {
-        let plan = Plan::sure(self.random.next());
-        let Site { server, ledger, .. } = self;
-        load::run_for(server.as_ref().expect("a server runs"), ledger, &plan, time);
+    /// Everybody works on a disk that has room, until there is enough to lose: on a slow machine a moment stores nothing.
+    pub fn work(&mut self) -> Result<(), String> {
+        let (begun, before) = (Instant::now(), self.ledger.versions.len());
+        while self.ledger.versions.len() < before + WORK_VERSIONS {
+            if begun.elapsed() > START_LIMIT {
+                return Err(format!("{} versions in {START_LIMIT:?}", self.ledger.versions.len() - before));
+            }
+            let plan = Plan::sure(self.random.next());
+            let Site { server, ledger, .. } = self;
+            load::run_for(server.as_ref().expect("a server runs"), ledger, &plan, Duration::from_millis(200));
+        }
+        Ok(())
+    }
+
+    /// What a person wants to know when something went wrong here.
+    pub fn state(&self) -> String {
+        let log = std::fs::read(self.log()).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let loud = |line: &&str| (line.contains("ERROR") || line.contains("WARN")) && !line.contains("request refused");
+        let loud: Vec<&str> = log.lines().filter(loud).collect();
+        // How it began and how it ended; a full disk is complained about again and again.
+        let last = loud.len().saturating_sub(8).max(16.min(loud.len()));
+        let shown: Vec<&str> = loud[..16.min(loud.len())].iter().chain(&loud[last..]).copied().collect();
+        let (files, bytes) = self.ballast();
+        let room = self.disk.room();
+        format!(
+            "{room:?}, ballast {files} files, {bytes} bytes; {} complaints in the log:\n    {}",
+            loud.len(),
+            shown.join("\n    ")
+        )
+    }
+
+    fn log(&self) -> PathBuf {
+        self.disk.beside().join("server.log")
     }
 
     /// The whole ledger against the running server.

@@ -2,7 +2,7 @@
 
 use super::flood::{Flood, Flooded};
 use super::foreign::{self, Filling};
-use super::probe::{live, while_full};
+use super::probe::{live, new_data_is_refused, while_full};
 use super::site::{BALLAST_BYTES, Site, says_no_room};
 use super::table::Row;
 use crate::kit::api::{self, Failure};
@@ -16,33 +16,37 @@ use std::time::{Duration, Instant};
 pub struct Stage {
     /// Its name in the table.
     pub name: &'static str,
+    /// Whether something was stored when the disk became full.
+    pub stored: bool,
     /// Plays it.
     pub play: fn(&mut Site, Filling, &mut Row) -> Result<(), String>,
 }
 
 /// All of them.
 pub const STAGES: [Stage; 10] = [
-    Stage { name: "before the first start", play: before_the_first_start },
-    Stage { name: "after it, nothing stored", play: nothing_stored },
-    Stage { name: "in the middle of a large upload", play: in_a_large_upload },
-    Stage { name: "under many uploads", play: under_many_uploads },
-    Stage { name: "between uploads", play: between_uploads },
-    Stage { name: "after kill -9, before a start", play: after_a_kill },
-    Stage { name: "before a stop", play: before_a_stop },
-    Stage { name: "during rebuild", play: during_rebuild },
-    Stage { name: "while a checkpoint is due", play: while_a_checkpoint_is_due },
-    Stage { name: "again and again, ballast used up", play: ballast_used_up },
+    Stage { name: "before the first start", stored: false, play: before_the_first_start },
+    Stage { name: "after it, nothing stored", stored: false, play: nothing_stored },
+    Stage { name: "in the middle of a large upload", stored: true, play: in_a_large_upload },
+    Stage { name: "under many uploads", stored: true, play: under_many_uploads },
+    Stage { name: "between uploads", stored: true, play: between_uploads },
+    Stage { name: "after kill -9, before a start", stored: true, play: after_a_kill },
+    Stage { name: "before a stop", stored: true, play: before_a_stop },
+    Stage { name: "during rebuild", stored: true, play: during_rebuild },
+    Stage { name: "while a checkpoint is due", stored: true, play: while_a_checkpoint_is_due },
+    Stage { name: "again and again, ballast used up", stored: true, play: ballast_used_up },
 ];
 
 /// Uploads of long paths after which a checkpoint of the catalog has been due: it writes its changes out at 8 MiB.
 const CHECKPOINT_UPLOADS: u64 = 1_500;
+/// Versions that are kept for the downloads.
+const LEFT_TO_LOSE: usize = 40;
 /// No tiny block swallows so many changes.
 const CHANGES_MAX: u32 = 400;
 
 /// A first start, and a moment of work.
 fn with_some_data(site: &mut Site) -> Result<(), String> {
     site.start()?;
-    site.work_for(Duration::from_millis(300));
+    site.work()?;
     site.ballast_is_whole(Instant::now()).map(drop)
 }
 
@@ -57,7 +61,7 @@ fn before_the_first_start(site: &mut Site, filling: Filling, row: &mut Row) -> R
         row.note = "starts with little room".into();
         let mut wire = site.wire()?;
         site.newcomer(&mut wire).map_err(|failure| format!("a registration with little room: {failure}"))?;
-        super::probe::new_data_is_refused(site, row)?;
+        new_data_is_refused(site, row)?;
         return Ok(());
     }
     site.start_finds_no_room()?;
@@ -135,7 +139,7 @@ fn only_507(flooded: &Flooded, row: &mut Row) -> Result<(), String> {
 
 fn after_a_kill(site: &mut Site, filling: Filling, row: &mut Row) -> Result<(), String> {
     with_some_data(site)?;
-    site.work_for(Duration::from_millis(200));
+    site.work()?;
     site.kill();
     site.fill(filling);
     site.start().map_err(|refused| format!("with a whole ballast, after a kill: {refused}"))?;
@@ -196,27 +200,34 @@ fn while_a_checkpoint_is_due(site: &mut Site, filling: Filling, row: &mut Row) -
     foreign::fill_leaving(&site.disk, filling, left);
     let flooded = long_paths(CHECKPOINT_UPLOADS).run(site)?;
     only_507(&flooded, row)?;
-    row.note = format!("{} uploads", flooded.stored);
+    row.note = format!("{} uploads, ballast then {}", flooded.stored, site.ballast().0);
     site.fill(filling);
     while_full(site, row)?;
     site.kill();
-    site.start().map_err(|refused| format!("after a kill, ballast left {:?}: {refused}", site.ballast()))?;
-    while_full(site, row)
+    if site.start_if_there_is_ballast()? {
+        row.downloads += site.verify_all()?.downloaded as u32;
+        return new_data_is_refused(site, row);
+    }
+    row.note += ", after a kill no start";
+    foreign::clear(&site.disk);
+    site.start()
 }
 
 /// Whatever the server gives up is taken away at once, until a removal is refused too. Then it is killed.
 fn ballast_used_up(site: &mut Site, filling: Filling, row: &mut Row) -> Result<(), String> {
     with_some_data(site)?;
+    Flood { bytes: 2_000, path_bytes: 40, most: 300, refused_may_appear: false }.run(site)?;
     let refused_after = changes_until_refused(site, filling, row)?;
     row.note =
         refused_after.map_or("never refused a removal".into(), |after| format!("removals refused after {after}"));
-    super::probe::new_data_is_refused(site, row)?;
+    new_data_is_refused(site, row)?;
+    row.lists += site.ledger.accounts.len() as u32;
     row.downloads += site.verify_all()?.downloaded as u32;
     site.kill();
     site.fill(filling);
     if site.start_if_there_is_ballast()? {
         row.downloads += site.verify_all()?.downloaded as u32;
-        return super::probe::new_data_is_refused(site, row);
+        return new_data_is_refused(site, row);
     }
     row.note += ", then no start";
     foreign::clear(&site.disk);
@@ -229,7 +240,7 @@ pub fn changes_until_refused(site: &mut Site, filling: Filling, row: &mut Row) -
         site.fill(filling);
         let mut wire = site.wire()?;
         let live = live(site);
-        if live.is_empty() {
+        if live.len() <= LEFT_TO_LOSE {
             return Ok(None);
         }
         let version = *site.random.pick(&live);
@@ -252,7 +263,8 @@ pub fn own_uploads(site: &mut Site, row: &mut Row) -> Result<(), String> {
         return Err(format!("{} uploads and none was refused", flooded.stored));
     }
     let room = site.disk.room();
-    row.note = format!("{} MiB stored, {:.1} MiB free", flooded.bytes >> 20, room.bytes as f64 / f64::from(1 << 20));
+    let free_mib = room.bytes as f64 / f64::from(1 << 20);
+    row.note = format!("{} MiB stored, {free_mib:.1} MiB free, ballast {}", flooded.bytes >> 20, site.ballast().0);
     if flooded.bytes < room.bytes_all / 2 {
         return Err(format!("refused with more than half of the disk free: {}", row.note));
     }

@@ -1,7 +1,8 @@
 //! Small real disks: a tmpfs, ext4 in a file behind a loop device, or ext4 on a device that has less room than it says.
 //!
 //! Needs root. A [`Mount`] is unmounted and its loop device given back when it is dropped, also while a panic unwinds, and
-//! its directory has a name of its own, so runs side by side never meet. It never touches a file system that it did not
+//! its directory has a name of its own with the process in it, so runs side by side never meet; only a harness that is
+//! killed leaves its disks behind. It never touches a file system that it did not
 //! mount itself, and it never goes on after a command that failed: a disk that could not be had is not a passed test.
 
 use super::place::Place;
@@ -73,7 +74,8 @@ impl Mount {
     }
 
     fn unmounted(name: &'static str) -> Mount {
-        let place = Place::on_disk("disk");
+        // The process is in the name, so that a person sees whose it is.
+        let place = Place::on_disk(&format!("disk-{}", std::process::id()));
         std::fs::create_dir(place.path().join("disk")).expect("a mount point");
         Mount { name, options: String::new(), device: None, memory: None, mounted: false, place }
     }
