@@ -108,8 +108,8 @@ fn refused<T: std::fmt::Debug>(what: &str, answer: Result<T, Failure>, row: &mut
     }
 }
 
-/// Lists and downloads: right, or 503. Counts the right ones.
-fn reads_are_right(site: &mut Site, row: &mut Row) -> Result<(), String> {
+/// Lists and downloads: right, or 503. Counts the right ones and gives how many were not to be had.
+pub fn reads_are_right(site: &mut Site, row: &mut Row) -> Result<u32, String> {
     let mut wire = site.wire()?;
     let versions = site.ledger.versions.clone();
     let (mut right, mut unavailable) = (0, 0);
@@ -141,7 +141,7 @@ fn reads_are_right(site: &mut Site, row: &mut Row) -> Result<(), String> {
     }
     row.downloads += right;
     row.note += &format!(" {right} reads right, {unavailable} times 503;");
-    Ok(())
+    Ok(unavailable)
 }
 
 /// True for the right bytes, false for an honest error: 503, or an answer that is cut where the disk fails.

@@ -3,6 +3,7 @@
 //! Each probe asks as a client asks and enters into the ledger what it was told; an error is a sentence about what should
 //! have been otherwise.
 
+use super::failing::reads_are_right;
 use super::foreign;
 use super::site::Site;
 use super::table::Row;
@@ -14,9 +15,9 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// A refusal that waits for a body comes after a minute; one that does not comes at once, also on a slow machine.
-const REFUSAL_LIMIT: Duration = Duration::from_secs(5);
-/// Uploads work again so long after there is room.
-const UPLOADS_LIMIT: Duration = Duration::from_secs(5);
+const REFUSAL_LIMIT: Duration = Duration::from_secs(30);
+/// Uploads work again so long after there is room: at once on a machine with nothing else to do; the table shows it.
+const UPLOADS_LIMIT: Duration = Duration::from_secs(30);
 /// No disk here has so much room.
 const HUGE: u64 = 8 << 30;
 
@@ -28,6 +29,28 @@ pub fn while_full(site: &mut Site, row: &mut Row) -> Result<(), String> {
     life_goes_on(site, row)?;
     new_data_is_refused(site, row)?;
     life_goes_on(site, row)
+}
+
+/// The same where somebody else took what the server gave up: with no ballast left a change may be refused, and everything
+/// can still be read.
+pub fn while_full_or_used_up(site: &mut Site, row: &mut Row) -> Result<(), String> {
+    match while_full(site, row) {
+        Err(wrong) if site.ballast().0 == 0 && is_want_of_room(&wrong) => {
+            row.used_up = true;
+            row.note += ", no ballast was left";
+            new_data_is_refused(site, row)?;
+            match reads_are_right(site, row)? {
+                0 => Ok(()),
+                unavailable => Err(format!("{unavailable} reads were refused on a full disk")),
+            }
+        }
+        other => other,
+    }
+}
+
+/// 503 when the volume that failed is what is met first.
+pub fn is_want_of_room(wrong: &str) -> bool {
+    wrong.contains("status 507") || wrong.contains("status 503")
 }
 
 /// Every way to send new data is answered with 507 before a body was read.

@@ -2,7 +2,7 @@
 
 use super::flood::{Flood, Flooded};
 use super::foreign::{self, Filling};
-use super::probe::{live, new_data_is_refused, while_full};
+use super::probe::{live, new_data_is_refused, while_full, while_full_or_used_up};
 use super::site::{BALLAST_BYTES, Site, says_no_room};
 use super::table::Row;
 use crate::kit::api::{self, Failure};
@@ -38,6 +38,9 @@ pub const STAGES: [Stage; 10] = [
 
 /// Uploads of long paths after which a checkpoint of the catalog has been due: it writes its changes out at 8 MiB.
 const CHECKPOINT_UPLOADS: u64 = 1_500;
+/// Enough for a start after a kill: a new volume, which repeats the records of the one before.
+const LITTLE_ROOM_BYTES: u64 = 16 << 20;
+const LITTLE_ROOM_INODES: u64 = 128;
 /// Versions that are kept for the downloads.
 const LEFT_TO_LOSE: usize = 40;
 /// No tiny block swallows so many changes.
@@ -104,7 +107,7 @@ fn in_a_large_upload(site: &mut Site, filling: Filling, row: &mut Row) -> Result
     });
     let answer = answer.map_err(|error| format!("the large upload got no answer: {error}"))?;
     match (answer.status, filling) {
-        (507, _) => {
+        (status, _) if is_refusal(site, status) => {
             row.refused += 1;
             site.ledger.no_longer_sending(&claim);
         }
@@ -116,7 +119,7 @@ fn in_a_large_upload(site: &mut Site, filling: Filling, row: &mut Row) -> Result
         }
         (status, _) => return Err(format!("the large upload was answered with {status}")),
     }
-    while_full(site, row)
+    while_full_or_used_up(site, row)
 }
 
 fn under_many_uploads(site: &mut Site, filling: Filling, row: &mut Row) -> Result<(), String> {
@@ -127,12 +130,17 @@ fn under_many_uploads(site: &mut Site, filling: Filling, row: &mut Row) -> Resul
         std::thread::sleep(wait);
         foreign::fill(disk, filling);
     })?;
-    only_507(&flooded, row)?;
-    while_full(site, row)
+    only_refused_as_full(site, &flooded, row)?;
+    while_full_or_used_up(site, row)
 }
 
-fn only_507(flooded: &Flooded, row: &mut Row) -> Result<(), String> {
-    let other = flooded.refusals.iter().find(|(status, _)| *status != 507);
+/// 507; when even the ballast is gone, a volume that failed may be what is met first.
+fn is_refusal(site: &Site, status: u16) -> bool {
+    status == 507 || (status == 503 && site.ballast().0 == 0)
+}
+
+fn only_refused_as_full(site: &Site, flooded: &Flooded, row: &mut Row) -> Result<(), String> {
+    let other = flooded.refusals.iter().find(|(status, _)| !is_refusal(site, *status));
     row.refused += flooded.refusals.len() as u32;
     other.map_or(Ok(()), |(status, body)| Err(format!("an upload was refused with {status} {body} instead of 507")))
 }
@@ -153,9 +161,28 @@ fn before_a_stop(site: &mut Site, filling: Filling, row: &mut Row) -> Result<(),
     site.ballast_is_whole(Instant::now())?;
     site.fill(filling);
     site.stop().map_err(|wrong| format!("a stop on a full disk: {wrong}"))?;
-    let left = site.ballast();
-    site.start().map_err(|refused| format!("after a stop on a full disk, ballast left {left:?}: {refused}"))?;
-    while_full(site, row)
+    start_again(site, filling, row)?;
+    while_full_or_used_up(site, row)
+}
+
+/// On a disk that is still full. Where no ballast is left the start may be refused; then a little room must do, nothing may
+/// be missing, and the disk is filled again.
+fn start_again(site: &mut Site, filling: Filling, row: &mut Row) -> Result<(), String> {
+    if site.start_if_there_is_ballast()? {
+        return Ok(());
+    }
+    row.used_up = true;
+    row.note += ", a start refused for want of room";
+    foreign::clear(&site.disk);
+    foreign::fill_leaving(
+        &site.disk,
+        filling,
+        if filling == Filling::Bytes { LITTLE_ROOM_BYTES } else { LITTLE_ROOM_INODES },
+    );
+    site.start().map_err(|refused| format!("with a little room after a refused start: {refused}"))?;
+    row.downloads += site.verify_all()?.downloaded as u32;
+    site.fill(filling);
+    Ok(())
 }
 
 fn long_paths(most: u64) -> Flood {
@@ -179,15 +206,19 @@ fn during_rebuild(site: &mut Site, filling: Filling, row: &mut Row) -> Result<()
     }
     row.note = format!("rebuild ended with {codes:?}");
     if site.start_if_there_is_ballast()? {
-        return while_full(site, row);
+        return while_full_or_used_up(site, row);
     }
+    row.used_up = true;
     row.note += ", no start";
     foreign::clear(&site.disk);
     let (code, said) = site.command(&["rebuild"]);
     if code != Some(0) {
         return Err(format!("rebuild with room: {code:?} {said}"));
     }
-    site.start()
+    site.start()?;
+    row.downloads += site.verify_all()?.downloaded as u32;
+    site.fill(filling);
+    while_full_or_used_up(site, row)
 }
 
 /// Many small uploads with little room: the catalog has to write its changes out and cannot.
@@ -199,18 +230,13 @@ fn while_a_checkpoint_is_due(site: &mut Site, filling: Filling, row: &mut Row) -
     };
     foreign::fill_leaving(&site.disk, filling, left);
     let flooded = long_paths(CHECKPOINT_UPLOADS).run(site)?;
-    only_507(&flooded, row)?;
+    only_refused_as_full(site, &flooded, row)?;
     row.note = format!("{} uploads, ballast then {}", flooded.stored, site.ballast().0);
     site.fill(filling);
-    while_full(site, row)?;
+    while_full_or_used_up(site, row)?;
     site.kill();
-    if site.start_if_there_is_ballast()? {
-        row.downloads += site.verify_all()?.downloaded as u32;
-        return new_data_is_refused(site, row);
-    }
-    row.note += ", after a kill no start";
-    foreign::clear(&site.disk);
-    site.start()
+    start_again(site, filling, row)?;
+    while_full_or_used_up(site, row)
 }
 
 /// Whatever the server gives up is taken away at once, until a removal is refused too. Then it is killed.
@@ -231,10 +257,12 @@ fn ballast_used_up(site: &mut Site, filling: Filling, row: &mut Row) -> Result<(
     }
     row.note += ", then no start";
     foreign::clear(&site.disk);
-    site.start()
+    site.start()?;
+    row.downloads += site.verify_all()?.downloaded as u32;
+    Ok(())
 }
 
-/// Removals on a disk that is filled again before each; how many there were when one was refused with 507.
+/// Removals on a disk that is filled again before each; how many there were when one was refused.
 pub fn changes_until_refused(site: &mut Site, filling: Filling, row: &mut Row) -> Result<Option<u32>, String> {
     for changes in 0..CHANGES_MAX {
         site.fill(filling);
@@ -246,7 +274,7 @@ pub fn changes_until_refused(site: &mut Site, filling: Filling, row: &mut Row) -
         let version = *site.random.pick(&live);
         match site.remove(&mut wire, version, false) {
             Ok(()) => row.removals += 1,
-            Err(Failure::Refused(507, _)) => return Ok(Some(changes)),
+            Err(Failure::Refused(status, _)) if is_refusal(site, status) => return Ok(Some(changes)),
             Err(failure) => return Err(format!("removal {changes} on a full disk: {failure}")),
         }
     }
@@ -258,7 +286,7 @@ pub fn own_uploads(site: &mut Site, row: &mut Row) -> Result<(), String> {
     with_some_data(site)?;
     let flood = Flood { bytes: 3 << 20, path_bytes: 60, most: 10_000, refused_may_appear: false };
     let flooded = flood.run(site)?;
-    only_507(&flooded, row)?;
+    only_refused_as_full(site, &flooded, row)?;
     if flooded.refusals.is_empty() {
         return Err(format!("{} uploads and none was refused", flooded.stored));
     }

@@ -23,6 +23,8 @@ pub struct Row {
     pub uploads_after_s: Option<f64>,
     /// … until the ballast was whole.
     pub ballast_after_s: Option<f64>,
+    /// Changes were refused, and no ballast was left for them.
+    pub used_up: bool,
     /// Anything else worth a word.
     pub note: String,
 }
