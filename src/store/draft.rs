@@ -41,14 +41,15 @@ impl Draft {
         Self { shared, jobs, losses_seen, pins: HashMap::new() }
     }
 
-    /// Whether a frame of that id is in the log or on its way; if so its volume is pinned.
+    /// Whether a frame of that id is in the log or on its way; if so its volume is pinned. Where reads have failed, it is read.
     pub fn knows(&mut self, id: &ChunkId) -> Result<bool, Error> {
         if self.shared.is_pending(id) {
             return Ok(true);
         }
-        let Some(place) = self.shared.catalog().place(id)?.filter(|_| !self.shared.is_lost(id)) else {
+        let Some(place) = self.shared.catalog().place(id)? else { return Ok(false) };
+        if self.shared.suspects.cover(place) && self.shared.log.read(place).is_err() {
             return Ok(false);
-        };
+        }
         self.pins.entry(place.volume).or_insert_with(|| self.shared.pins.pin(place.volume));
         Ok(true)
     }

@@ -53,6 +53,7 @@ mod recover;
 mod replay;
 mod salvage;
 mod shared;
+mod suspects;
 mod transfer;
 
 use std::fs::{self, File};
@@ -213,16 +214,12 @@ impl Store {
 
     /// Reads the frame of a chunk, manifest or part. One that is damaged is stored anew when its content comes again.
     pub fn read(&self, id: &ChunkId) -> Result<Frame, Error> {
-        self.read_once(id).inspect_err(|error| {
-            if error.is_damage() && self.shared.home.is_there() {
-                self.shared.mark_lost(*id);
-            }
-        })
-    }
-
-    fn read_once(&self, id: &ChunkId) -> Result<Frame, Error> {
         let place = self.catalog().place(id)?.ok_or(Error::NoChunk(*id))?;
-        let frame = self.shared.log.read(place)?;
+        let frame = self.shared.log.read(place).inspect_err(|error| {
+            if error.is_damage() && self.shared.home.is_there() {
+                self.shared.suspects.add(place);
+            }
+        })?;
         if self.shared.log.is_newest_due(place.volume) && !self.shared.recycling.swap(true, Ordering::AcqRel) {
             self.jobs.send(Job::Recycle).map_err(|_| Error::Closed)?;
         }

@@ -14,10 +14,8 @@ use super::home::{Home, Watch};
 use super::log::Log;
 use super::rows::Rows;
 use super::space::Space;
+use super::suspects::Suspects;
 use crate::model::ChunkId;
-
-/// Damaged chunks that are remembered, 32 bytes each.
-const LOST_MAX: usize = 100_000;
 
 /// What the storage thread shares with readers and drafts.
 pub struct Shared {
@@ -37,11 +35,12 @@ pub struct Shared {
     pub watch: Watch,
     /// Bytes of frames on their way to the disk: sent, and not yet synced or lost.
     pub coming: AtomicU64,
+    /// Where reads have failed.
+    pub suspects: Suspects,
     /// Whether the storage thread has been asked to recycle the open volume.
     pub recycling: AtomicBool,
     catalog: Catalog,
     pending: RwLock<HashSet<ChunkId>>,
-    lost: RwLock<HashSet<ChunkId>>,
     losses: AtomicU64,
     last_loss_was_space: AtomicBool,
 }
@@ -60,10 +59,10 @@ impl Shared {
             home,
             watch,
             coming: AtomicU64::new(0),
+            suspects: Suspects::default(),
             recycling: AtomicBool::new(false),
             catalog,
             pending: RwLock::default(),
-            lost: RwLock::default(),
             losses: AtomicU64::new(0),
             last_loss_was_space: AtomicBool::new(false),
         }
@@ -98,10 +97,8 @@ impl Shared {
     /// The catalog knows these now.
     pub fn settle(&self, ids: impl Iterator<Item = ChunkId>) {
         let mut pending = self.pending.write().unwrap_or_else(PoisonError::into_inner);
-        let mut lost = self.lost.write().unwrap_or_else(PoisonError::into_inner);
         for id in ids {
             pending.remove(&id);
-            lost.remove(&id);
         }
     }
 
@@ -119,19 +116,6 @@ impl Shared {
     pub fn arrived(&self, bytes: usize) {
         let less = |coming: u64| Some(coming.saturating_sub(bytes as u64));
         let _ = self.coming.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
-    }
-
-    /// Notes that the frame of this id does not read back.
-    pub fn mark_lost(&self, id: ChunkId) {
-        let mut lost = self.lost.write().unwrap_or_else(PoisonError::into_inner);
-        if lost.len() < LOST_MAX && lost.insert(id) {
-            tracing::error!(%id, "a chunk is damaged; it is stored anew when its content is uploaded again");
-        }
-    }
-
-    /// Whether the frame of this id did not read back, so that its place is worth nothing.
-    pub fn is_lost(&self, id: &ChunkId) -> bool {
-        self.lost.read().unwrap_or_else(PoisonError::into_inner).contains(id)
     }
 
     /// Why the last loss happened, for those whose work it took.

@@ -1,5 +1,4 @@
 //! Faults that the judge must see; a judge that stays content here would stay content when data are lost or changed.
-#![allow(clippy::disallowed_types, reason = "a fault is planted behind the store's back")]
 
 use super::image::Image;
 use super::layout::{self, Hit, Layout, sum_of};
@@ -11,10 +10,11 @@ use crate::kit::place::Place;
 use crate::kit::random::run_seed;
 use rbackup::model::ChunkId;
 use rbackup::store::{Frame, Store, encode_manifest, parse_manifest};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 const BLOCK_HEADER: usize = 40;
-const BLOCKS_PER_TREE: u32 = 9;
 
 fn stopped(place: &Place) -> Shape {
     let shapes = place.path().join("shapes");
@@ -69,7 +69,7 @@ fn damage_under_a_new_checksum_is_noticed() {
     block[from..from + frame.len()].copy_from_slice(&frame);
     let sum = sum_of(&block, &layout::key(&shape.now)).to_le_bytes();
     block[BLOCK_HEADER - 8..BLOCK_HEADER].copy_from_slice(&sum);
-    insert(&scratch, volume, number, &block);
+    insert(&scratch, &layout, volume, number, &block);
     let crafted = Image::read(&scratch);
     let hit = layout.hit(&shape, &crafted);
     let case = Case { shape: &shape, layout: &layout, damaged: &crafted, hit: &hit, login: false };
@@ -87,7 +87,7 @@ fn a_block_under_another_number_is_noticed() {
     shape.now.write(&scratch);
     let (_, volume, number, ..) = exchanged_chunks(&scratch);
     let other = block_of(&shape, &layout, volume, number - 1);
-    insert(&scratch, volume, number, &other);
+    insert(&scratch, &layout, volume, number, &other);
     let moved = Image::read(&scratch);
     // As if the block itself were gone: what sled wrote over may still be found raw.
     let hit = Hit { blocks: true, ..layout.hit(&shape, &moved) };
@@ -120,17 +120,18 @@ fn exchanged_chunks(data: &Path) -> (u64, u32, u32, usize, Frame) {
 }
 
 fn block_of(shape: &Shape, layout: &Layout, volume: u32, number: u32) -> Vec<u8> {
-    let found = layout.blocks().iter().find(|(name, _)| (name.1, name.2) == (volume, number));
-    let block = &found.expect("the block is in a file").1[0];
+    let block = spot(layout, volume, number);
     shape.now.file(&block.path).expect("the file")[block.at..block.at + block.bytes].to_vec()
 }
 
-/// Puts a block into a volume as only sled can: with sled's own checksums right.
-fn insert(data: &Path, volume: u32, number: u32, block: &[u8]) {
-    let at = data.join(format!("volumes/{volume:08}"));
-    let config = sled::Config::new().path(at).segment_size(1 << 20).flush_every_ms(None);
-    let db: sled::Db = config.open().expect("sled opens a healthy volume");
-    let tree = db.open_tree((number / BLOCKS_PER_TREE).to_be_bytes()).expect("the block's tree");
-    tree.insert(number.to_be_bytes(), block).expect("inserted");
-    db.flush().expect("flushed");
+fn spot(layout: &Layout, volume: u32, number: u32) -> &layout::Block {
+    let found = layout.blocks().iter().find(|(name, _)| (name.1, name.2) == (volume, number));
+    &found.expect("the block is in a file").1[0]
+}
+
+/// Puts a block in another's place, as far as that reaches.
+fn insert(data: &Path, layout: &Layout, volume: u32, number: u32, block: &[u8]) {
+    let spot = spot(layout, volume, number);
+    let file = File::options().write(true).open(data.join(&spot.path)).expect("the file");
+    file.write_all_at(&block[..spot.bytes.min(block.len())], spot.at as u64).expect("written");
 }

@@ -25,7 +25,7 @@ use self::delta::{Bytes, Delta};
 use self::filter::Probe;
 use self::merge::{Merge, Source};
 use self::page::Entry;
-use self::run::{Found, Run, Span};
+use self::run::{Found, Lineage, Run, Span};
 use self::run_writer::{RunWriter, TEMPORARY};
 use self::sled_dir::io_error;
 use super::shape::Shape;
@@ -102,13 +102,7 @@ impl Rows {
         fs::create_dir_all(dir).map_err(io_error(dir))?;
         let mut runs = open_runs(dir, spans(dir)?, shape)?;
         runs.sort_by_key(|run| run.span.from);
-        let mut before = 0;
-        for run in &runs {
-            if run.span.from != before + 1 {
-                return Err(RowsError::Gap { run: run.span.name(), before });
-            }
-            before = run.span.to;
-        }
+        require_chain(&runs)?;
         runs.reverse();
         let mark = runs.first().map(|run| run.footer.mark.clone());
         let state = RwLock::new(State { delta: Delta::default(), frozen: None, runs: runs.into() });
@@ -267,13 +261,15 @@ impl Rows {
     }
 
     fn write_delta(&self, frozen: &Frozen) -> Result<(), RowsError> {
-        let number = self.read().runs.first().map_or(1, |newest| newest.span.to + 1);
+        let newest = self.read().runs.first().cloned();
+        let lineage = Lineage::upon(newest.as_deref()).map_err(io_error(&self.dir))?;
+        let number = newest.map_or(1, |newest| newest.span.to + 1);
         let span = Span { from: number, to: number };
         let mut writer = RunWriter::create(&self.dir, span, self.shape, frozen.delta.rows.len() as u64)?;
         for (key, (seq, value)) in &frozen.delta.rows {
             writer.push(&Entry { key, seq: *seq, value: value.as_deref() })?;
         }
-        let run = Arc::new(writer.finish(&frozen.mark)?);
+        let run = Arc::new(writer.finish(lineage, &frozen.mark)?);
         let mut state = self.write();
         state.runs = std::iter::once(run).chain(state.runs.iter().cloned()).collect();
         state.frozen = None;
@@ -322,6 +318,22 @@ fn spans(dir: &Path) -> Result<Vec<Span>, RowsError> {
     spans.sort_by_key(|span| (span.from.abs_diff(span.to), span.from));
     spans.reverse();
     Ok(spans)
+}
+
+/// An error unless each run, oldest first, lies upon the one before it.
+fn require_chain(runs: &[Arc<Run>]) -> Result<(), RowsError> {
+    let (mut before, mut below) = (0, [0; 16]);
+    for run in runs {
+        if run.span.from != before + 1 {
+            return Err(RowsError::Gap { run: run.span.name(), before });
+        }
+        if run.footer.lineage.below != below {
+            let reason = "it does not belong to the run before it".to_owned();
+            return Err(RowsError::Unreadable { run: run.span.name(), reason });
+        }
+        (before, below) = (run.span.to, run.footer.lineage.own);
+    }
+    Ok(())
 }
 
 /// Opens what is complete. A run inside a complete one is superseded; one without a footer was never completed. Both are removed.

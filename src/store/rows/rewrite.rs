@@ -9,9 +9,9 @@ use std::sync::{Arc, PoisonError};
 
 use super::delta::Delta;
 use super::merge::{Merge, Source};
-use super::run::{Run, Span};
+use super::run::{Lineage, Run, Span};
 use super::run_writer::{RunWriter, TEMPORARY};
-use super::{Rows, RowsError};
+use super::{Rows, RowsError, sled_dir};
 
 /// Runs of one size class that are merged into one of the next.
 pub(super) const FAN_IN: usize = 8;
@@ -48,6 +48,12 @@ impl Rows {
         }
         let mut merge = Merge::new(sources);
         let rows_max = inputs.iter().map(|run| run.footer.rows).sum();
+        let lineage = match (inputs.first(), inputs.last()) {
+            (Some(newest), Some(oldest)) => {
+                Lineage { own: newest.footer.lineage.own, below: oldest.footer.lineage.below }
+            }
+            _ => Lineage::upon(None).map_err(sled_dir::io_error(&self.dir))?,
+        };
         let mut writer = RunWriter::create(&self.dir, span, self.shape, rows_max)?;
         while let Some(entry) = merge.entry() {
             if tombstones || entry.value.is_some() {
@@ -55,7 +61,7 @@ impl Rows {
             }
             merge.advance()?;
         }
-        Ok(Arc::new(writer.finish(mark)?))
+        Ok(Arc::new(writer.finish(lineage, mark)?))
     }
 
     /// Replaces everything by what `replay` puts into an empty store, as one run that supersedes all others; `replay` returns its mark.

@@ -4,9 +4,11 @@
 //!
 //! ```text
 //! tree n (u32 BE)  pages 9n … 9n+8 under their number (u32 BE): rows, then the tail (index ‖ filter) in pieces
-//! tree "footer"    key 0, sealed as page FFFFFFFF: magic · pages u32 · tail pages u32 · index bytes u64 · rows u64 · bytes u64 · mark
+//! tree "footer"    key 0, sealed as page FFFFFFFF: magic · own 16 · below 16 · pages u32 · tail pages u32 · index bytes u64 ·
+//!                  rows u64 · bytes u64 · mark
 //! ```
 
+use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,12 +20,14 @@ use super::filter::{Filter, Probe};
 use super::page::{self, Entry, FOOTER_PAGE, Index, Place, Reader};
 use super::pages::PageFile;
 use super::sled_dir;
+use crate::model::random::random;
 use crate::store::shape::{BlockKey, Shape};
 
-const FOOTER_MAGIC: &[u8; 4] = b"RBr1";
+const FOOTER_MAGIC: &[u8; 4] = b"RBr2";
 /// What a run says about itself in its footer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Footer {
+    pub lineage: Lineage,
     pub pages: u32,
     pub tail_pages: u32,
     pub index_bytes: u64,
@@ -32,10 +36,28 @@ pub(super) struct Footer {
     pub mark: Vec<u8>,
 }
 
+/// Which run this is and which it lies upon: so that a run put back from a copy is not taken for a part of this catalog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lineage {
+    /// Random, and kept when the newest of several runs is merged with those below it.
+    pub own: [u8; 16],
+    /// That of the run below; zeros for the oldest.
+    pub below: [u8; 16],
+}
+
+impl Lineage {
+    /// A new run's upon `below`.
+    pub fn upon(below: Option<&Run>) -> io::Result<Lineage> {
+        Ok(Lineage { own: random()?, below: below.map_or([0; 16], |run| run.footer.lineage.own) })
+    }
+}
+
 impl Footer {
     pub fn seal(&self, place: Place) -> Vec<u8> {
         let mut out = vec![0; page::HEAD_BYTES];
         out.extend_from_slice(FOOTER_MAGIC);
+        out.extend_from_slice(&self.lineage.own);
+        out.extend_from_slice(&self.lineage.below);
         out.extend_from_slice(&self.pages.to_le_bytes());
         out.extend_from_slice(&self.tail_pages.to_le_bytes());
         for number in [self.index_bytes, self.rows, self.bytes] {
@@ -48,12 +70,15 @@ impl Footer {
 
     pub fn open(bytes: &[u8], place: Place) -> Option<Footer> {
         let (magic, body) = page::open(bytes, place)?.split_first_chunk::<4>()?;
+        let (own, body) = body.split_first_chunk()?;
+        let (below, body) = body.split_first_chunk()?;
         let (pages, body) = body.split_first_chunk()?;
         let (tail_pages, body) = body.split_first_chunk()?;
         let (index_bytes, body) = body.split_first_chunk()?;
         let (rows, body) = body.split_first_chunk()?;
         let (bytes, mark) = body.split_first_chunk()?;
         (magic == FOOTER_MAGIC).then(|| Footer {
+            lineage: Lineage { own: *own, below: *below },
             pages: u32::from_le_bytes(*pages),
             tail_pages: u32::from_le_bytes(*tail_pages),
             index_bytes: u64::from_le_bytes(*index_bytes),

@@ -9,7 +9,7 @@ use super::RowsError;
 use super::filter::{Filter, Probe};
 use super::page::{self, Builder, Entry, FOOTER_PAGE, Index};
 use super::pages::{FOOTER_KEY, FOOTER_TREE, PAGES_PER_TREE, PageFile};
-use super::run::{Footer, Run, Span};
+use super::run::{Footer, Lineage, Run, Span};
 use super::sled_dir::{self, io_error};
 use crate::store::shape::Shape;
 
@@ -163,13 +163,14 @@ impl RunWriter {
     }
 
     /// Completes the run, makes it durable and gives it its name.
-    pub fn finish(mut self, mark: &[u8]) -> Result<Run, RowsError> {
+    pub fn finish(mut self, lineage: Lineage, mark: &[u8]) -> Result<Run, RowsError> {
         if !self.page.is_empty() {
             self.end_page()?;
         }
         let pages = self.pages;
         let (tail_pages, index_bytes) = self.put_tail()?;
-        let footer = Footer { pages, tail_pages, index_bytes, rows: self.rows, bytes: self.bytes, mark: mark.to_vec() };
+        let (rows, bytes, mark) = (self.rows, self.bytes, mark.to_vec());
+        let footer = Footer { lineage, pages, tail_pages, index_bytes, rows, bytes, mark };
         let (dir, sealed) = (self.dir.clone(), footer.seal(self.span.place(self.shape.key, FOOTER_PAGE)));
         let db = self.db()?;
         sled_dir::guarded(&dir, || db.open_tree(FOOTER_TREE)?.insert(FOOTER_KEY, sealed))?;
