@@ -1,4 +1,4 @@
-//! The small files beside the volumes: `FORMAT`, written once and synced; `lock`; `clean`, there only after a stop in good order.
+//! The small files beside the volumes: `FORMAT`, written once and synced; `lock`.
 //!
 //! Promise: a directory that is not empty and has no readable `FORMAT` is refused and left as it is.
 
@@ -12,13 +12,10 @@ use serde::{Deserialize, Serialize};
 use super::Options;
 use super::durable;
 use super::error::Error;
-use super::mark::Mark;
 use super::shape::{BlockKey, Segment, Shape};
 
 const FORMAT: &str = "FORMAT";
-const CLEAN: &str = "clean";
 const LOCK: &str = "lock";
-const CLEAN_SUM_BYTES: usize = 8;
 const VERSION: u32 = 1;
 /// What the cutter can cut; it needs even numbers.
 const CHUNK_BYTES_MIN: u32 = 64;
@@ -163,51 +160,6 @@ pub fn write(dir: &Path, format: &Format) -> Result<(), Error> {
 /// The first eight bytes of BLAKE3, in hex.
 fn sum(head: &str) -> String {
     blake3::hash(head.as_bytes()).to_hex()[..16].to_owned()
-}
-
-/// How the last stop in good order left the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Clean {
-    /// Where the log ended.
-    pub mark: Mark,
-    /// The digest of its newest volume ([`super::volume::Volume::digest`]).
-    pub digest: [u8; 32],
-}
-
-impl Clean {
-    fn encode(&self) -> Result<Vec<u8>, Error> {
-        let mut note = self.digest.to_vec();
-        note.extend_from_slice(&self.mark.encode()?);
-        let sum = *blake3::hash(&note).as_bytes();
-        note.extend_from_slice(&sum[..CLEAN_SUM_BYTES]);
-        Ok(note)
-    }
-
-    fn parse(note: &[u8]) -> Option<Self> {
-        let (note, sum) = note.split_at_checked(note.len().checked_sub(CLEAN_SUM_BYTES)?)?;
-        let (digest, mark) = note.split_first_chunk().filter(|_| blake3::hash(note).as_bytes().starts_with(sum))?;
-        Some(Self { mark: Mark::parse(mark).ok()?, digest: *digest })
-    }
-}
-
-/// The note of the last stop, if it was in good order.
-pub fn clean(dir: &Path) -> Result<Option<Clean>, Error> {
-    let path = dir.join(CLEAN);
-    match fs::read(&path) {
-        Ok(bytes) => Ok(Clean::parse(&bytes)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io(&path, error)),
-    }
-}
-
-/// Removes that note; from here on a stop without a new one is a crash.
-pub fn forget_clean(dir: &Path) -> Result<(), Error> {
-    durable::remove(dir, CLEAN).map_err(|e| Error::io(&dir.join(CLEAN), e))
-}
-
-/// Notes a stop in good order.
-pub fn note_clean(dir: &Path, clean: &Clean) -> Result<(), Error> {
-    durable::write_whole(dir, CLEAN, &clean.encode()?).map_err(|e| Error::io(dir, e))
 }
 
 fn foreign(dir: &Path, reason: &str) -> Error {

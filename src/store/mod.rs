@@ -43,11 +43,13 @@ mod records;
 mod rows;
 
 mod check;
+mod clean;
 mod commit;
 mod draft;
 pub mod fuzzing;
 mod listed;
 mod mark;
+mod opening;
 mod operation;
 mod recover;
 mod replay;
@@ -56,8 +58,7 @@ mod shared;
 mod suspects;
 mod transfer;
 
-use std::fs::{self, File};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
@@ -79,23 +80,16 @@ pub use self::shape::Segment;
 pub use self::transfer::{Counts, EXPORT_MAGIC, Imported, import};
 pub use self::writer::VolumeLimits;
 
+use self::clean::Clean;
 use self::commit::{Job, Keeper};
-use self::format_file::{Clean, Format};
-use self::header::Counters;
+use self::format_file::Format;
 use self::home::{Home, Watch};
-use self::log::Log;
 use self::mark::Mark;
-use self::replay::Replay;
-use self::rows::Rows;
-use self::shape::Shape;
 use self::shared::Shared;
 use self::space::Space;
-use self::writer::{Tail, Writer};
+use self::writer::Writer;
 use crate::model::ChunkId;
 use crate::model::random::random;
-
-/// The catalog that a rebuild set aside, until it has succeeded.
-const OLD_CATALOG: &str = "catalog.old";
 
 /// How often the house looks after its ballast and its storage thread.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -148,13 +142,13 @@ impl Store {
     pub fn open(dir: &Path, options: Options) -> Result<Self, Error> {
         let lock = format_file::lock(dir)?;
         let space = Space::of(dir, options.ballast_bytes)?;
-        require_durable(dir, &space)?;
+        opening::require_durable(dir, &space)?;
         let fresh = random().map_err(|e| Error::io(dir, e))?;
         let format = space.with_room(|| format_file::open(dir, options, fresh))?;
-        let clean = format_file::clean(dir)?.filter(|clean| Some(clean.mark.store) == format.id());
-        let (log, rows, tail, counters) = space.with_room(|| recovered(dir, &format, clean))?;
-        remove_old_catalog(dir);
-        format_file::forget_clean(dir)?;
+        let clean = clean::read(dir)?.filter(|clean| Some(clean.mark.store) == format.id());
+        let (log, rows, tail, counters) = space.with_room(|| opening::recovered(dir, &format, clean))?;
+        opening::remove_old_catalog(dir);
+        clean::forget(dir)?;
         let shared = Arc::new(Shared::new(log, Arc::new(rows), space, Home::at(dir), Watch::new(options.stuck)));
         let store = format.id().unwrap_or_default();
         let opened = Mark { store, ending: tail.as_ref().map_or_else(|(ending, _)| *ending, Writer::ending), counters };
@@ -174,11 +168,11 @@ impl Store {
     pub fn rebuild(dir: &Path, options: Options) -> Result<Self, Error> {
         {
             let _lock = format_file::lock(dir)?;
-            set_catalog_aside(dir)?;
+            opening::set_catalog_aside(dir)?;
         }
         let rebuilt = Self::open(dir, options);
         if rebuilt.is_err() {
-            restore_catalog(dir)?;
+            opening::restore_catalog(dir)?;
         }
         rebuilt
     }
@@ -268,114 +262,13 @@ impl Store {
         if rows.freeze(mark.encode()?) {
             rows.write_frozen()?;
         }
-        format_file::note_clean(&self.dir, &left_clean(log, *mark)?)
+        clean::note(&self.dir, &Clean::at(*mark, log)?)
     }
 }
 
 /// An error unless `dir` holds a store.
 pub fn require(dir: &Path) -> Result<(), Error> {
     format_file::require(dir)
-}
-
-/// Refuses to promise what this build cannot hold. A disk too full for the test is not refused: its files can be read, and the first
-/// volume that is begun on it shows the same ([`writer::Writer::begin`]).
-fn require_durable(dir: &Path, space: &Space) -> Result<(), Error> {
-    match space.with_room(|| durable::self_test(dir).map_err(|e| Error::io(dir, e))) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Error::NotDurable),
-        Err(Error::NoSpace) => {
-            tracing::warn!("the disk is too full for the self-test");
-            Ok(())
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// Log and catalog brought to the same point, and the end of the log.
-type Recovered = (Log, Rows, Tail, Counters);
-
-/// Brings log and catalog to the same point. A catalog that turns out to be damaged on the way is made anew.
-fn recovered(dir: &Path, format: &Format, clean: Option<Clean>) -> Result<Recovered, Error> {
-    // What is thrown away below may know of ids that nothing else does any more.
-    let mut known = clean.map_or(Counters::default(), |clean| clean.mark.counters);
-    match recover_once(dir, format, clean, &mut known) {
-        Err(Error::Rows(error)) if error.is_damage() => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the catalog is rebuilt from the volumes");
-            set_catalog_aside(dir)?;
-            recover_once(dir, format, clean, &mut known)
-        }
-        recovered => recovered,
-    }
-}
-
-fn recover_once(dir: &Path, format: &Format, clean: Option<Clean>, known: &mut Counters) -> Result<Recovered, Error> {
-    let (Some(store), Some(shape)) = (format.id(), format.shape()) else {
-        return Err(Error::format("FORMAT", "impossible values"));
-    };
-    let volumes = directory(dir, "volumes")?;
-    let log = Log::at(volumes, shape)?;
-    let (rows, mark) = open_catalog(dir, store, shape)?;
-    *known = known.at_least(mark.map_or(Counters::default(), |mark| mark.counters));
-    let replay = Replay { log: &log, rows: &rows, store };
-    let (tail, counters) = replay.run(mark, clean, *known)?;
-    Ok((log, rows, tail, counters))
-}
-
-/// The note of a stop in good order at `mark`.
-fn left_clean(log: &Log, mark: Mark) -> Result<Clean, Error> {
-    let digest = if mark.ending.volume == 0 { [0; 32] } else { log.volume(mark.ending.volume)?.digest()? };
-    Ok(Clean { mark, digest })
-}
-
-/// Puts the catalog aside. One that was put aside before is the better one: what came after it was never finished.
-fn set_catalog_aside(dir: &Path) -> Result<(), Error> {
-    let (catalog, old) = (dir.join("catalog"), dir.join(OLD_CATALOG));
-    let set_aside = match (catalog.exists(), old.exists()) {
-        (false, _) => return Ok(()),
-        (true, true) => fs::remove_dir_all(&catalog),
-        (true, false) => fs::rename(&catalog, &old),
-    };
-    set_aside.and_then(|()| durable::sync_dir(dir)).map_err(|e| Error::io(&catalog, e))
-}
-
-fn restore_catalog(dir: &Path) -> Result<(), Error> {
-    let (catalog, old) = (dir.join("catalog"), dir.join(OLD_CATALOG));
-    if !old.exists() {
-        return Ok(());
-    }
-    if catalog.exists() {
-        fs::remove_dir_all(&catalog).map_err(|e| Error::io(&catalog, e))?;
-    }
-    fs::rename(&old, &catalog).and_then(|()| durable::sync_dir(dir)).map_err(|e| Error::io(&catalog, e))
-}
-
-/// Not worth a start: what is left of it is removed by the next one.
-fn remove_old_catalog(dir: &Path) {
-    let old = dir.join(OLD_CATALOG);
-    if old.exists()
-        && let Err(error) = fs::remove_dir_all(&old)
-    {
-        tracing::warn!(%error, "the catalog that was set aside could not be removed");
-    }
-}
-
-/// Opens the catalog with the mark it reaches to. One that is damaged, or another store's, is set aside:
-/// it is derived, and the replay that follows builds it anew.
-fn open_catalog(dir: &Path, store: [u8; 16], shape: Shape) -> Result<(Rows, Option<Mark>), Error> {
-    let at = directory(dir, "catalog")?;
-    let opened = Rows::open(&at, shape);
-    let reason = match opened {
-        Ok((rows, None)) => return Ok((rows, None)),
-        Ok((rows, Some(mark))) => match Mark::parse(&mark) {
-            Ok(mark) if mark.store == store => return Ok((rows, Some(mark))),
-            _ => "it belongs to another store".to_owned(),
-        },
-        Err(error) if !error.is_damage() => return Err(error.into()),
-        Err(error) => error.to_string(),
-    };
-    tracing::warn!(reason, "the catalog is rebuilt from the volumes");
-    set_catalog_aside(dir)?;
-    Ok((Rows::open(&directory(dir, "catalog")?, shape)?.0, None))
 }
 
 /// What is done beside the storage thread: writing the catalog out when it is told to, and a look around now and then.
@@ -399,15 +292,6 @@ fn keep_house(shared: &Shared, awake: &Receiver<()>) {
             tracing::error!(error, "writing the catalog failed; it will be tried again");
         }
     }
-}
-
-fn directory(dir: &Path, name: &str) -> Result<PathBuf, Error> {
-    let path = dir.join(name);
-    if !path.exists() {
-        let made = fs::DirBuilder::new().mode(0o700).create(&path).and_then(|()| durable::sync_dir(dir));
-        made.map_err(|e| Error::io(&path, e))?;
-    }
-    Ok(path)
 }
 
 fn spawn(name: &str, dir: &Path, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {

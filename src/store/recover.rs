@@ -7,8 +7,8 @@
 
 use std::io;
 
+use super::clean::Clean;
 use super::error::Error;
-use super::format_file::Clean;
 use super::header::{Counters, Ending};
 use super::mark::Mark;
 use super::place::Address;

@@ -8,7 +8,7 @@
 //! because opening creates it.
 
 use std::any::Any;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::clean;
 use super::durable;
 use super::error::Error;
 use super::home::identity;
@@ -223,23 +224,7 @@ impl Volume {
 
     /// A hash of all that sled left of it on the disk: while it is the same, sled may go on from there.
     pub fn digest(&self) -> Result<[u8; 32], Error> {
-        let failed = |e| Error::io(&self.dir, e);
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.dir).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            if entry.file_type().map_err(failed)?.is_file() && !raw::is_list(&entry.path()) {
-                names.push(entry.file_name());
-            }
-        }
-        names.sort_unstable();
-        let mut hasher = blake3::Hasher::new();
-        for name in names {
-            let file = File::open(self.dir.join(&name)).map_err(failed)?;
-            let mut of_file = blake3::Hasher::new();
-            of_file.update_reader(file).map_err(failed)?;
-            hasher.update(blake3::hash(name.as_encoded_bytes()).as_bytes()).update(of_file.finalize().as_bytes());
-        }
-        Ok(*hasher.finalize().as_bytes())
+        clean::digest(&self.dir).map_err(|e| Error::io(&self.dir, e))
     }
 
     /// The furthest end that its bytes call acknowledged, and whether parts of them could not be read.

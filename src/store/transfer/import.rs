@@ -8,6 +8,8 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
+use super::super::Options;
+use super::super::clean::{self, Clean};
 use super::super::durable;
 use super::super::error::Error;
 use super::super::format_file::{self, Format};
@@ -15,10 +17,10 @@ use super::super::frame::{Frame, FrameKind};
 use super::super::header::{Counters, Ending};
 use super::super::log::Log;
 use super::super::mark::Mark;
+use super::super::opening::{directory, recovered};
 use super::super::records::Record;
 use super::super::shape::Shape;
 use super::super::writer::{VolumeLimits, Writer};
-use super::super::{Options, directory, left_clean, recovered};
 use super::stream::{Counts, Head, Item, StreamReader, Trailer};
 
 /// sled keeps what is not flushed in memory.
@@ -176,7 +178,7 @@ impl Intake<'_> {
 
 /// Builds the catalog as a start after a stop in good order does, and leaves everything as such a stop does.
 fn make_catalog(dir: &Path, format: &Format, shape: Shape, written: &Mark) -> Result<(), Error> {
-    let clean = left_clean(&Log::at(dir.join("volumes"), shape)?, *written)?;
+    let clean = Clean::at(*written, &Log::at(dir.join("volumes"), shape)?)?;
     let (log, rows, tail, counters) = recovered(dir, format, Some(clean))?;
     let ending = tail.map_or_else(|(ending, _)| Ok(ending), Writer::suspend)?;
     let mark = Mark { store: written.store, ending, counters };
@@ -186,5 +188,5 @@ fn make_catalog(dir: &Path, format: &Format, shape: Shape, written: &Mark) -> Re
     if rows.freeze(mark.encode()?) {
         rows.write_frozen()?;
     }
-    format_file::note_clean(dir, &left_clean(&log, mark)?)
+    clean::note(dir, &Clean::at(mark, &log)?)
 }
