@@ -3,17 +3,20 @@
 //! Every rate stands beside the same bytes through the plainest tool (dd, openssl, an append loop), run just before or
 //! after it, because a disk's speed wanders from minute to minute. Nothing here fails because something was slow.
 //!
-//! `tests/bench/run [--mib N] [--pairs N] [--large] [--json FILE]`
+//! `tests/bench/run [--mib N] [--pairs N] [--large] [--restic RCLONE] [--json FILE]`
 
 #[path = "../kit/mod.rs"]
 mod kit;
 mod measure;
 mod report;
+mod restic;
 mod small;
 mod throttle;
+mod watched;
 
 use report::Report;
 use std::io::Write;
+use std::path::PathBuf;
 
 /// What the command line said.
 pub struct Options {
@@ -23,6 +26,8 @@ pub struct Options {
     pub pairs: u64,
     /// Also 5 GiB, for peak memory.
     pub large: bool,
+    /// Only restic, beside this rclone.
+    pub restic: Option<PathBuf>,
     /// Where the figures go.
     pub json: Option<String>,
 }
@@ -34,12 +39,17 @@ fn main() {
         return;
     }
     let Some(options) = parse(&words) else {
-        eprintln!("usage: tests/bench/run [--mib N] [--pairs N] [--large] [--json FILE]");
+        eprintln!("usage: tests/bench/run [--mib N] [--pairs N] [--large] [--restic] [--json FILE]");
         std::process::exit(2);
     };
     let mut report = Report::default();
-    measure::bulk(&options, &mut report);
-    small::files(&options, &mut report);
+    match &options.restic {
+        Some(rclone) => restic::compare(&options, rclone, &mut report),
+        None => {
+            measure::bulk(&options, &mut report);
+            small::files(&options, &mut report);
+        }
+    }
     if options.large {
         measure::memory(&mut report);
     }
@@ -50,7 +60,7 @@ fn main() {
 }
 
 fn parse(words: &[String]) -> Option<Options> {
-    let mut options = Options { mib: 1024, pairs: 3, large: false, json: None };
+    let mut options = Options { mib: 1024, pairs: 3, large: false, restic: None, json: None };
     let mut rest = words.iter();
     while let Some(word) = rest.next() {
         match word.as_str() {
@@ -58,6 +68,7 @@ fn parse(words: &[String]) -> Option<Options> {
             "--large" => options.large = true,
             "--mib" => options.mib = rest.next()?.parse().ok()?,
             "--pairs" => options.pairs = rest.next()?.parse().ok().filter(|pairs| *pairs > 0)?,
+            "--restic" => options.restic = Some(rest.next()?.into()),
             "--json" => options.json = Some(rest.next()?.clone()),
             _ => return None,
         }
