@@ -4,7 +4,7 @@
 # A file is unchanged when the server's newest version of it has its size and its time of change; a file that was changed
 # within two seconds of being sent is sent once more. What vanishes or changes while it is read is reported and left for
 # the next time. Exit code 0: everything that stood still is stored; 1: some files are not, and they were named.
-# RBACKUP_JOBS (4) uploads run at once. Links, owners, modes and empty folders are not saved.
+# RBACKUP_JOBS (12) uploads run at once. Links, owners, modes and empty folders are not saved.
 . "$(dirname "$0")/common.sh"
 
 attempts=4

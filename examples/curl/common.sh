@@ -11,7 +11,8 @@ export LC_ALL TZ
 url=${RBACKUP_URL:-http://127.0.0.1:3369}
 url=${url%/}
 session_file=${RBACKUP_SESSION_FILE:-${XDG_CONFIG_HOME:-$HOME/.config}/rbackup/session}
-jobs=${RBACKUP_JOBS:-4}
+# So many small files share one sync of the server.
+jobs=${RBACKUP_JOBS:-12}
 
 die() {
     printf '%s: %s\n' "${0##*/}" "$*" >&2

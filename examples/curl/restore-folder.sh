@@ -1,20 +1,23 @@
 #!/bin/sh
-# restore-folder.sh [--as-of TIME] [--device DEVICE] TARGET: brings back every file of a device, as it was stored at TIME
-# (anything that date understands, UTC unless it names a zone; default: the newest), into the new folder TARGET.
+# restore-folder.sh [--as-of TIME] [--device DEVICE] [--below FOLDER] TARGET: brings back every file of a device, as it was
+# stored at TIME (anything that date understands, UTC unless it names a zone; default: the newest), into the new folder
+# TARGET; with --below only those that were in FOLDER, named as it was when it was sent.
 #
 # Everything is loaded into TARGET.partial.XXXXXX, checked against its SHA-256 and given its time of change; only then
 # that folder becomes TARGET. Names never lead out of it: absolute ones begin at TARGET, C:\a\b becomes C/a/b, a name with
-# .. is refused. Exit code 1: some files are missing, and they were named. RBACKUP_JOBS (4) downloads run at once.
+# .. is refused. Exit code 1: some files are missing, and they were named. RBACKUP_JOBS (12) downloads run at once.
 . "$(dirname "$0")/common.sh"
 
-usage_text='[--as-of TIME] [--device DEVICE] TARGET'
+usage_text='[--as-of TIME] [--device DEVICE] [--below FOLDER] TARGET'
 attempts=4
 as_of=9999-12-31T23:59:59
 device=$(device)
+below=
 while [ $# -gt 1 ]; do
     case $1 in
         --as-of) as_of=$(date -u -d "$2" +%Y-%m-%dT%H:%M:%S) || usage "$usage_text" ;;
         --device) device=$2 ;;
+        --below) below=$(printf '%s/' "${2%/}" | encode) ;;
         *) usage "$usage_text" ;;
     esac
     shift 2
@@ -39,7 +42,7 @@ choose() {
 
 # Turns names into paths inside the target; names that have none go to $work/refused with the reason.
 place() {
-    awk -F '\t' -v work="$work" "$names_awk"'
+    awk -F '\t' -v work="$work" -v below="$below" "$names_awk"'
         function refuse(line, why) { print shown(name[line]) ": " why > (work "/refused") }
         function inside(path,   part, count, i, out) {
             if (path ~ /^[A-Za-z]%3A(%5C|%2F)/) path = substr(path, 1, 1) "%2F" swap(substr(path, 5))
@@ -60,6 +63,7 @@ place() {
         BEGIN { names_begin() }
         {
             name[NR] = $5 ~ /^=/ ? from_base64(substr($5, 2)) : strictly($5)
+            if (index(name[NR], below) != 1 && below != "") next
             to[NR] = inside(name[NR]); rest[NR] = $1 "\t" $2 "\t" $3 "\t" $4
             if (to[NR] == "") { refuse(NR, why); next }
             if (to[NR] in taken) { refuse(NR, "has the same place as another file"); to[NR] = ""; next }

@@ -206,6 +206,15 @@ fn only_what_changed_is_sent_and_as_of_brings_the_old_state_back() {
     };
     assert!(restore(&["--as-of", &moment], "old") == before);
     assert!(restore(&["--device", "laptop"], "now") == tree(&folder));
+    // A folder alone, which no longer name that begins alike joins.
+    let deep = format!("{word}/deep");
+    write(&folder, b"deep/one", b"one");
+    write(&folder, b"deep down/two", b"two");
+    said(&house, "backup-folder.sh", &[&word]);
+    for (below, target) in [(deep.clone(), "below"), (format!("{deep}/"), "below, with a slash")] {
+        let names: Vec<_> = restore(&["--below", &below], target).into_keys().collect();
+        assert_eq!(names, [b"deep/one".to_vec()]);
+    }
 }
 
 #[test]
