@@ -82,6 +82,22 @@ fn sled_warp_and_serde_json_stay_in_their_rooms() {
 }
 
 #[test]
+fn only_the_guard_lets_anybody_into_a_repository() {
+    for text in
+        ["RepoAccess::new(&owner, repo, Rights::Full)", "services.local_owner()", "services . owner_named(&name)"]
+    {
+        let planted = format!("fn f() {{ {text}; }}");
+        assert_eq!(doors("src/server/restic/object.rs", &planted).len(), 1, "planted: {text}");
+        assert_eq!(doors("src/server/guard/basic.rs", &planted), [""; 0], "{text}");
+    }
+    assert_eq!(
+        doors("src/server/restic/mod.rs", "use crate::service::restic::RepoAccess; // RepoAccess::new(…)"),
+        [""; 0]
+    );
+    hold(doors);
+}
+
+#[test]
 fn files_and_functions_stay_short() {
     let long_file = "fn f() {}\n".repeat(FILE_LINES_MAX + 1);
     assert_eq!(lengths("src/a.rs", &long_file).len(), 1, "a planted long file");
@@ -188,6 +204,17 @@ fn lodgers(path: &str, text: &str) -> Vec<String> {
     let own = room(path).unwrap_or("main.rs or lib.rs");
     let strangers = LODGERS.iter().filter(|(name, rooms)| !rooms.contains(&own) && rust::names_crate(&code, name));
     strangers.map(|(name, rooms)| format!("{own} names {name}, which lives in {}", rooms.join(", "))).collect()
+}
+
+/// What makes access to a repository, named where it is not decided who asks. `rbackup repo` works for the machine's owner.
+fn doors(path: &str, text: &str) -> Vec<String> {
+    let allowed = ["src/server/guard/", "src/service/restic/", "src/cli/repo", "src/app"];
+    if allowed.iter().any(|place| path.starts_with(place)) {
+        return Vec::new();
+    }
+    let code: String = rust::code_only(text).split_whitespace().collect();
+    let named = ["RepoAccess::new(", ".local_owner(", ".owner_named("].into_iter().filter(|door| code.contains(door));
+    named.map(|door| format!("{door}…) belongs into src/server/guard")).collect()
 }
 
 fn lengths(_: &str, text: &str) -> Vec<String> {

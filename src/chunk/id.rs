@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::keys::{AccountKeys, subkey};
 use super::{ChunkError, seal::TOKEN_TAG};
 
+const PART_CONTEXT: &str = "rbackup v1 restic part id";
 const MANIFEST_CONTEXT: &str = "rbackup v1 manifest id";
 
 /// SHA-256 and CRC-32 (IEEE) of a whole file, as users know them.
@@ -78,6 +79,15 @@ pub fn verify_chunk_id(keys: &AccountKeys, expected: &[u8; 32], bytes: &[u8]) ->
 /// nothing away as long as what is hashed is what lies on the disk anyway.
 pub fn manifest_id(account: u64, bytes: &[u8]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key(MANIFEST_CONTEXT);
+    hasher.update(&account.to_le_bytes());
+    hasher.update(bytes);
+    hasher.finalize().into()
+}
+
+/// The id of a part of a restic object: BLAKE3 over account (little endian) and bytes, in a context of its own, so that no bytes a client
+/// may choose give the id of a chunk or a manifest. Needs no secret: the bytes lie on the disk as the client sealed them.
+pub fn part_id(account: u64, bytes: &[u8]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key(PART_CONTEXT);
     hasher.update(&account.to_le_bytes());
     hasher.update(bytes);
     hasher.finalize().into()

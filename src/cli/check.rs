@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Common, Failure, print};
 use crate::app;
-use crate::service::{DamagedVersion, Report};
+use crate::service::{DamagedObject, DamagedVersion, Report};
 
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
@@ -48,13 +48,23 @@ fn as_json(forgotten: u64, report: &Report) -> String {
             "reason": it.reason,
         })
     };
+    let object = |it: &DamagedObject| {
+        json!({
+            "account_id": it.account.to_string(),
+            "repo": it.repo,
+            "object": it.name.to_string(),
+            "reason": it.reason,
+        })
+    };
     let report = json!({
         "volumes": report.volumes,
         "frames": report.frames,
         "chunk_frames": report.chunk_frames,
         "records": report.records,
         "versions": report.versions,
+        "objects": report.objects,
         "damaged": report.damaged_versions.iter().map(version).collect::<Vec<_>>(),
+        "damaged_objects": report.damaged_objects.iter().map(object).collect::<Vec<_>>(),
         "damaged_places": report.damaged_places,
         "forgotten_chunks": forgotten,
     });
@@ -62,10 +72,13 @@ fn as_json(forgotten: u64, report: &Report) -> String {
 }
 
 fn as_text(report: &Report) -> String {
-    let Report { volumes, frames, chunk_frames, records, versions, .. } = report;
+    let Report { volumes, frames, chunk_frames, records, versions, objects, .. } = report;
     let mut text = format!(
         "read {volumes} volumes with {frames} frames ({chunk_frames} chunks, {records} records) and resolved {versions} versions\n"
     );
+    if *objects > 0 {
+        text += &format!("and {objects} objects of restic's repositories\n");
+    }
     for place in &report.damaged_places {
         text += &format!("damaged: {place}\n");
     }
@@ -73,6 +86,13 @@ fn as_text(report: &Report) -> String {
         let path = String::from_utf8_lossy(&it.path);
         let shown = path.escape_debug();
         text += &format!("cannot be restored: version {} of file {} ({shown}): {}\n", it.version, it.file, it.reason);
+    }
+    for it in &report.damaged_objects {
+        let repo = it.repo.as_deref().unwrap_or("(a removed repository)").escape_debug();
+        text += &format!(
+            "cannot be read: {} of restic's repository {repo} of account {}: {}\n",
+            it.name, it.account, it.reason
+        );
     }
     text += if report.is_clean() { "everything is whole\n" } else { "" };
     text

@@ -22,6 +22,12 @@ counted_id!(
     /// One login and all that belongs to it.
     AccountId
 );
+impl AccountId {
+    /// The realm of whoever may use this machine without an account: ids are given from 1 on, so nobody can register it. It has no
+    /// password and no data key; what is stored in it is sealed by its client.
+    pub const LOCAL: Self = Self(0);
+}
+
 counted_id!(
     /// A path on a device of an account.
     FileId

@@ -106,3 +106,9 @@ pub const PING_AFTER: Duration = Duration::from_secs(30);
 pub const PING_ANSWER: Duration = Duration::from_secs(20);
 /// Listen addresses of one process.
 pub const LISTENERS_MAX: usize = 16;
+
+/// The largest object of restic's: rustic reads sizes as 32 bits, and one larger object would make a whole list unreadable to it.
+pub const OBJECT_BYTES_MAX: u64 = u32::MAX as u64;
+/// An object is kept in parts of this size. A range of a pack costs the parts it touches, so they are smaller than a chunk may be;
+/// at 85 bytes of manifest and rows each they cost nothing.
+pub const OBJECT_PART_BYTES: usize = 1024 * 1024;

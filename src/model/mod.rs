@@ -6,6 +6,7 @@ pub mod id;
 pub mod limits;
 pub mod path;
 pub mod random;
+pub mod repo;
 pub mod secret;
 pub mod time;
 
@@ -13,6 +14,7 @@ pub use account::{DeviceName, Password, Username};
 pub use file::{File, Version};
 pub use id::{AccountId, ChunkId, FileId, Sha256, StorageName, VersionId};
 pub use path::FilePath;
+pub use repo::{Locator, ObjectKind, ObjectName, RepoPath, Resource};
 pub use secret::Secret;
 pub use time::{Clock, SystemClock, Timestamp};
 

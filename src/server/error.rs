@@ -2,7 +2,7 @@
 //!
 //! Promises: the match over [`service::Error`] is exhaustive, so a new failure cannot slip out unnamed; what went wrong inside
 //! is logged once, here, with the request id. Never: tells the outside a path of the server, a library's message or a secret,
-//! or sends `WWW-Authenticate`, which would make browsers ask for a password.
+//! or sends `WWW-Authenticate` but for restic's routes: it would make browsers ask for a password.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -79,6 +79,12 @@ pub enum Error {
         /// The version's size.
         size: u64,
     },
+    /// Nobody presented a name and a password that belong together.
+    #[error("no valid credentials")]
+    NeedCredentials,
+    /// Whoever asks may not do this, here.
+    #[error("forbidden")]
+    Forbidden,
     /// The body ended before its end.
     #[error("the body was cut")]
     Cut,
@@ -114,9 +120,11 @@ impl Error {
         if status.is_server_error() {
             self.log(status, code, request_id);
         }
-        let reply = Reply::json(status, &ErrorJson { code, error: sentence, request_id });
+        let mut reply = Reply::json(status, &ErrorJson { code, error: sentence.clone(), request_id });
+        reply.reason = Some(sentence.into_owned());
         match self {
             Self::MethodNotAllowed { allow } => reply.with_text(header::ALLOW, &allow),
+            Self::NeedCredentials => reply.with(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE)),
             Self::RangeNotSatisfiable { size } => reply.with_text(header::CONTENT_RANGE, &format!("bytes */{size}")),
             Self::Service(service::Error::Busy | service::Error::Unavailable) => {
                 reply.with(header::RETRY_AFTER, HeaderValue::from_static("1"))
@@ -176,6 +184,10 @@ impl Error {
                 let sentence = format!("The range lies outside of the version's {size} bytes.");
                 told(S::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", sentence)
             }
+            Self::NeedCredentials => {
+                told(S::UNAUTHORIZED, "bad_credentials", "A name and a password that belong together are needed.")
+            }
+            Self::Forbidden => told(S::FORBIDDEN, "forbidden", "This is not allowed here."),
             Self::Cut => told(S::BAD_REQUEST, "truncated", "The body ended too early; nothing was kept."),
             Self::BodyIdle => told(S::REQUEST_TIMEOUT, "body_timeout", "The body stood still for too long."),
             Self::Panicked => told(S::INTERNAL_SERVER_ERROR, "internal", INTERNAL),
@@ -183,6 +195,8 @@ impl Error {
     }
 }
 
+/// What restic's routes ask for.
+const CHALLENGE: &str = "Basic realm=\"RBackup\", charset=\"UTF-8\"";
 const INTERNAL: &str = "internal error";
 
 fn told_by_service(error: &service::Error) -> Told {
@@ -193,6 +207,20 @@ fn told_by_service(error: &service::Error) -> Told {
         E::NotFound(Thing::File) => told(S::NOT_FOUND, "not_found", "There is no such file."),
         E::NotFound(Thing::Version) => told(S::NOT_FOUND, "not_found", "There is no such version."),
         E::NotFound(Thing::Device) => told(S::NOT_FOUND, "not_found", "There is no such device."),
+        E::NotFound(Thing::Repo) => told(S::NOT_FOUND, "not_found", "There is no such repository."),
+        E::NotFound(Thing::Object) => told(S::NOT_FOUND, "not_found", "There is no such object."),
+        E::NotItsName { actual } => {
+            let sentence =
+                format!("The content has SHA-256 {actual}, which is not the object's name; nothing was kept.");
+            told(S::BAD_REQUEST, "not_its_name", sentence)
+        }
+        E::ObjectExists => told(S::FORBIDDEN, "object_exists", "An object of this name exists with other content."),
+        E::ObjectTooLarge { bytes_max } => {
+            told(S::PAYLOAD_TOO_LARGE, "too_large", format!("The object is larger than {bytes_max} bytes."))
+        }
+        E::AppendOnly => {
+            told(S::FORBIDDEN, "append_only", "The repository is append-only here: nothing but locks can be removed.")
+        }
         E::AccountExists => told(S::CONFLICT, "account_exists", "An account of this name exists."),
         E::BadCredentials => told(S::UNAUTHORIZED, "bad_credentials", "The name or the password is wrong."),
         E::NoSession => told(S::UNAUTHORIZED, "no_session", "There is no live session; log in again."),
@@ -209,6 +237,9 @@ fn told_by_service(error: &service::Error) -> Told {
         E::Unavailable => told(S::SERVICE_UNAVAILABLE, "unavailable", "The storage refused; nothing was changed."),
         E::Damaged { .. } => {
             told(S::INTERNAL_SERVER_ERROR, "damaged", "The stored content of this version is damaged.")
+        }
+        E::DamagedObject { .. } => {
+            told(S::INTERNAL_SERVER_ERROR, "damaged", "The stored content of this object is damaged.")
         }
         E::Internal(_) => told(S::INTERNAL_SERVER_ERROR, "internal", INTERNAL),
     }

@@ -15,6 +15,7 @@ mod router;
 mod guard;
 
 mod api;
+mod restic;
 
 mod bridge;
 
@@ -30,6 +31,7 @@ mod part_head;
 pub mod query;
 pub mod range;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::limits;
@@ -58,11 +60,26 @@ impl Default for Settings {
     }
 }
 
-/// What every handler gets: the services, and the one bridge to them.
+/// What every handler gets: the services, the one bridge to them, and what is served where it stands.
 #[derive(Clone)]
 struct Context {
     services: Services,
     bridge: Bridge,
+    front: Arc<Front>,
+}
+
+/// What a listener, or one connection, serves.
+enum Front {
+    /// The product: the contract's routes, and restic for accounts below [`router::RESTIC_BASE`].
+    Main,
+    /// Nothing but restic, behind a gate of its own.
+    #[allow(dead_code, reason = "`rbackup serve restic` makes it")]
+    Restic {
+        /// What stands before a repository's path; begins and ends with a slash.
+        base: String,
+        /// Who may do what.
+        gate: Box<dyn restic::Gate>,
+    },
 }
 
 /// The most threads the bridge ever uses at once; the runtime must allow as many blocking ones.

@@ -15,6 +15,8 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// Its body.
     pub content: Content,
+    /// What the status line says besides the number, over HTTP/1.1.
+    pub reason: Option<String>,
 }
 
 /// An answer's body.
@@ -28,7 +30,12 @@ pub enum Content {
 impl Reply {
     /// No body.
     pub fn empty(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), content: Content::Whole(Bytes::new()) }
+        Self { status, headers: HeaderMap::new(), content: Content::Whole(Bytes::new()), reason: None }
+    }
+
+    /// A body of bytes that are all there.
+    pub fn whole(status: StatusCode, bytes: Bytes) -> Self {
+        Self { content: Content::Whole(bytes), ..Self::empty(status) }
     }
 
     /// A body of JSON.

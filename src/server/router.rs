@@ -4,19 +4,22 @@
 //! order is always path, method, guard, body, handler. Never: rejects (warp would choose among rejections), or decodes a path.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Buf;
 use futures_util::Stream;
+use hyper::ext::ReasonPhrase;
 use warp::Filter;
 use warp::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use warp::path::FullPath;
 use warp::reply::Response;
 
 use super::error::Error;
+use super::guard::basic::AccountGate;
 use super::journal::{Counted, Entry};
 use super::reply::{Content, Reply};
 use super::request::{Body, Connection, Request};
-use super::{Context, api, guard};
+use super::{Context, Front, api, guard, restic};
 use crate::service::Session;
 
 /// What a handler makes of a request.
@@ -114,12 +117,16 @@ where
 async fn answer(context: Context, request: Request) -> Response {
     let mut entry = Entry::begin(&request);
     let (id, connection, is_head) = (request.id.clone(), request.connection.clone(), request.method == Method::HEAD);
+    let for_restic = is_for_restic(&context.front, &request.path);
     let mut reply = match walk(context, request).await {
         Ok(reply) => reply,
         Err(error) => error.into_reply(&id),
     };
     if connection.has_unread_body() {
         reply = reply.with(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if !for_restic {
+        reply.reason = None;
     }
     if is_head {
         reply = reply.bodiless();
@@ -130,8 +137,30 @@ async fn answer(context: Context, request: Request) -> Response {
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("rbackup-request-id");
 
+/// Where restic's repositories begin on the main listener.
+pub const RESTIC_BASE: &str = "/restic/";
+
 async fn walk(context: Context, request: Request) -> Result<Reply, Error> {
     guard::refuse_foreign(&request.headers)?;
+    let (front, path) = (Arc::clone(&context.front), request.path.clone());
+    match &*front {
+        Front::Main => match path.strip_prefix(RESTIC_BASE) {
+            Some(rest) => restic::answer(context, &AccountGate, rest, request).await,
+            None => by_table(context, request).await,
+        },
+        Front::Restic { base, gate } => match path.strip_prefix(base.as_str()) {
+            Some(rest) => restic::answer(context, &**gate, rest, request).await,
+            None => Err(Error::NoRoute),
+        },
+    }
+}
+
+/// Whether restic asks: it shows the status line's phrase to people, and nothing else of a refusal.
+fn is_for_restic(front: &Front, path: &str) -> bool {
+    matches!(front, Front::Restic { .. }) || path.starts_with(RESTIC_BASE)
+}
+
+async fn by_table(context: Context, request: Request) -> Result<Reply, Error> {
     let route = Route::find(&request.path, &request.method)?;
     match route.handler {
         Handler::Open(handler) => handler(context, request).await,
@@ -143,7 +172,7 @@ async fn walk(context: Context, request: Request) -> Result<Reply, Error> {
 }
 
 fn respond(reply: Reply, mut entry: Entry) -> Response {
-    let (status, headers) = (reply.status, reply.headers);
+    let (status, headers, reason) = (reply.status, reply.headers, reply.reason);
     let mut response = match reply.content {
         Content::Whole(bytes) => {
             entry.sent(bytes.len());
@@ -153,6 +182,9 @@ fn respond(reply: Reply, mut entry: Entry) -> Response {
     };
     *response.status_mut() = status;
     *response.headers_mut() = headers;
+    if let Some(Ok(reason)) = reason.map(|reason| ReasonPhrase::try_from(reason.into_bytes())) {
+        response.extensions_mut().insert(reason);
+    }
     response
 }
 

@@ -24,7 +24,7 @@ use warp::http::{HeaderValue, Request, Uri, header};
 use super::bridge::Bridge;
 use super::request::{Connection, Peer};
 use super::socket::Socket;
-use super::{Context, Settings, router};
+use super::{Context, Front, Settings, router};
 use crate::model::limits;
 use crate::service::Services;
 
@@ -39,7 +39,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let bridge = Bridge::new(settings.body_idle);
-    let context = Context { services, bridge: bridge.clone() };
+    let context = Context { services, bridge: bridge.clone(), front: Arc::new(Front::Main) };
     let (cut, _) = watch::channel(());
     let slots = Arc::new(Semaphore::new(settings.connections));
     let house = House { context, slots, connections_max: settings.connections, cut: cut.clone() };

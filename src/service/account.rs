@@ -8,7 +8,7 @@ use super::password;
 use super::secrets::{RecoveryCode, SessionSecret, random};
 use crate::chunk::keys::{DataKey, unwrap_key, wrap_key};
 use crate::model::{AccountId, DeviceName, Password, Secret, Username};
-use crate::store::{Done, Operation};
+use crate::store::{AccountAdded, Done, Operation};
 
 const PASSWORD_CONTEXT: &[u8] = b"password";
 const RECOVERY_CONTEXT: &[u8] = b"recovery code";
@@ -58,14 +58,7 @@ impl Services {
 
     /// Opens a session for a device; the one it had ends in the same commit. Runs argon2 once, also for unknown names.
     pub fn login(&self, name: &Username, password: &Secret<String>, device: DeviceName) -> Result<SignedIn, Error> {
-        let Some(account) = self.inner.store.catalog().account_by_name(&name.folded())? else {
-            password::waste(password)?;
-            return Err(Error::BadCredentials);
-        };
-        let mut password_key = password::key(&account.password, password)?;
-        let opened = unwrap_key(&password_key, &account.password_wrap, PASSWORD_CONTEXT);
-        password_key.zeroize();
-        let data_key = opened.map_err(|_| Error::BadCredentials)?;
+        let (account, data_key) = self.open_account(name, password)?;
         let secret = SessionSecret::fresh()?;
         let operation = Operation::OpenSession {
             account: account.account,
@@ -78,5 +71,26 @@ impl Services {
             Done::Session { renewed } => Ok(SignedIn { session_id: secret.text(), renewed }),
             other => Err(Error::Internal(format!("signing in did {other:?}").into())),
         }
+    }
+
+    /// The account of this name and password, and the seq its row had before the password was looked at. Runs argon2 once, also
+    /// for unknown names.
+    pub(super) fn verify_password(&self, name: &Username, password: &Secret<String>) -> Result<(u64, u64), Error> {
+        let catalog = self.inner.store.catalog();
+        let known = catalog.account_by_name(&name.folded())?;
+        let epoch = known.map(|account| catalog.account_epoch(account.account)).transpose()?.flatten();
+        let (account, _) = self.open_account(name, password)?;
+        Ok((account.account, epoch.ok_or(Error::BadCredentials)?))
+    }
+
+    fn open_account(&self, name: &Username, password: &Secret<String>) -> Result<(AccountAdded, DataKey), Error> {
+        let Some(account) = self.inner.store.catalog().account_by_name(&name.folded())? else {
+            password::waste(password)?;
+            return Err(Error::BadCredentials);
+        };
+        let mut password_key = password::key(&account.password, password)?;
+        let opened = unwrap_key(&password_key, &account.password_wrap, PASSWORD_CONTEXT);
+        password_key.zeroize();
+        Ok((account, opened.map_err(|_| Error::BadCredentials)?))
     }
 }

@@ -1,4 +1,4 @@
-//! A version's bytes in the store: chunks below a tree of manifests. Building it on the way in, walking it on the way out.
+//! The bytes of a version, or of a restic object, in the store: chunks below a tree of manifests. Building it on the way in, walking it on the way out.
 
 use super::error::Error;
 use super::secrets::random;
@@ -34,7 +34,7 @@ impl Builder<'_> {
         if !self.draft.knows(&id)? {
             self.send_chunk(id, bytes)?;
         }
-        self.add(0, Child { id, bytes: bytes.len() as u64 })
+        self.tree.add(self.draft, self.account, Child { id, bytes: bytes.len() as u64 })
     }
 
     fn send_chunk(&mut self, id: ChunkId, bytes: &[u8]) -> Result<(), Error> {
@@ -48,42 +48,54 @@ impl Builder<'_> {
 
     /// Ends the list; nothing for an empty file.
     pub fn finish(&mut self) -> Result<Option<Root>, Error> {
+        self.tree.finish(self.draft, self.account)
+    }
+}
+
+impl Tree {
+    /// Adds the next chunk or part; its frame is on its way already.
+    pub fn add(&mut self, draft: &mut Draft, account: u64, child: Child) -> Result<(), Error> {
+        self.add_at(draft, account, 0, child)
+    }
+
+    /// Ends the list; nothing when nothing was added.
+    pub fn finish(&mut self, draft: &mut Draft, account: u64) -> Result<Option<Root>, Error> {
         let mut level = 0;
-        while let Some(children) = self.tree.levels.get(level) {
-            let is_top = level + 1 == self.tree.levels.len();
+        while let Some(children) = self.levels.get(level) {
+            let is_top = level + 1 == self.levels.len();
             match (is_top, &children[..]) {
                 (true, [only]) => return Ok(Some(Root { level: level as u8, id: only.id.0 })),
                 (_, []) => {}
-                _ => self.end_manifest(level)?,
+                _ => self.end_manifest(draft, account, level)?,
             }
             level += 1;
         }
         Ok(None)
     }
 
-    fn add(&mut self, level: usize, child: Child) -> Result<(), Error> {
-        if self.tree.levels.len() == level {
-            self.tree.levels.push(Vec::new());
+    fn add_at(&mut self, draft: &mut Draft, account: u64, level: usize, child: Child) -> Result<(), Error> {
+        if self.levels.len() == level {
+            self.levels.push(Vec::new());
         }
         // A full manifest ends when something follows it, so that a tree never has a level with one child too many.
-        if self.tree.levels[level].len() == ENTRIES_MAX {
-            self.end_manifest(level)?;
+        if self.levels[level].len() == ENTRIES_MAX {
+            self.end_manifest(draft, account, level)?;
         }
-        self.tree.levels[level].push(child);
+        self.levels[level].push(child);
         Ok(())
     }
 
-    fn end_manifest(&mut self, level: usize) -> Result<(), Error> {
-        let children = std::mem::take(&mut self.tree.levels[level]);
+    fn end_manifest(&mut self, draft: &mut Draft, account: u64, level: usize) -> Result<(), Error> {
+        let children = std::mem::take(&mut self.levels[level]);
         let stored = encode_manifest(&children);
-        let id = ChunkId(manifest_id(self.account, &stored));
-        if !self.draft.knows(&id)? {
+        let id = ChunkId(manifest_id(account, &stored));
+        if !draft.knows(&id)? {
             let raw_len = stored.len() as u32;
             let header =
-                FrameHeader { kind: FrameKind::Manifest, ..chunk_header(self.account, id, false, raw_len, raw_len) };
-            self.draft.append(NewFrame { header, stored })?;
+                FrameHeader { kind: FrameKind::Manifest, ..chunk_header(account, id, false, raw_len, raw_len) };
+            draft.append(NewFrame { header, stored })?;
         }
-        self.add(level + 1, Child { id, bytes: children.iter().map(|child| child.bytes).sum() })
+        self.add_at(draft, account, level + 1, Child { id, bytes: children.iter().map(|child| child.bytes).sum() })
     }
 }
 

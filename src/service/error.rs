@@ -1,7 +1,7 @@
 //! What a service could not do, in the service's own words. Knows no status and no header.
 
 use crate::chunk::ChunkError;
-use crate::model::{Invalid, Sha256, VersionId};
+use crate::model::{Invalid, ObjectName, Sha256, VersionId};
 use crate::store;
 
 /// A thing that was asked for.
@@ -13,6 +13,22 @@ pub enum Thing {
     Version,
     /// A device.
     Device,
+    /// A repository of restic's.
+    Repo,
+    /// An object in a repository.
+    Object,
+}
+
+impl Thing {
+    fn word(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Version => "version",
+            Self::Device => "device",
+            Self::Repo => "repository",
+            Self::Object => "object",
+        }
+    }
 }
 
 /// Why a service could not do what it was asked. Nothing has changed.
@@ -22,7 +38,7 @@ pub enum Error {
     #[error(transparent)]
     Invalid(#[from] Invalid),
     /// There is no such thing in this account.
-    #[error("there is no such {}", match .0 { Thing::File => "file", Thing::Version => "version", Thing::Device => "device" })]
+    #[error("there is no such {}", .0.word())]
     NotFound(Thing),
     /// The name is taken.
     #[error("an account of that name exists already")]
@@ -49,6 +65,24 @@ pub enum Error {
         /// What arrived, or the length at which it was refused.
         actual: u64,
     },
+    /// The content of an object is not what its name promises.
+    #[error("the content has SHA-256 {actual}, which is not the object's name")]
+    NotItsName {
+        /// What arrived.
+        actual: Sha256,
+    },
+    /// An object of that name is there and has other content.
+    #[error("the object exists already with other content")]
+    ObjectExists,
+    /// An object is larger than any is taken.
+    #[error("the object is larger than {bytes_max} bytes")]
+    ObjectTooLarge {
+        /// The most.
+        bytes_max: u64,
+    },
+    /// The access may add and read, and nothing else.
+    #[error("the access is append-only")]
+    AppendOnly,
     /// The disk is full.
     #[error("there is no space left for new data")]
     NoSpace,
@@ -63,6 +97,14 @@ pub enum Error {
     Damaged {
         /// The version.
         version: VersionId,
+        /// What was found.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The same for an object of a repository.
+    #[error("the object {object} is damaged on the server's disk")]
+    DamagedObject {
+        /// The object.
+        object: ObjectName,
         /// What was found.
         source: Box<dyn std::error::Error + Send + Sync>,
     },

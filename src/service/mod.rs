@@ -1,15 +1,17 @@
 //! What RBackup does, in its own words: accounts, sessions, uploads, listings, downloads, removals.
 //!
 //! Every call blocks and belongs on a plain thread. Nothing here knows HTTP. A request gets at data only with a
-//! [`Session`], which only [`Services::session`] makes.
+//! [`Session`], which only [`Services::session`] makes, or with a [`restic::RepoAccess`], which only `server/guard` makes.
 
 mod account;
 mod content;
 mod download;
 mod error;
+mod hashing;
 mod listing;
 mod password;
 mod removal;
+pub mod restic;
 mod secrets;
 mod session;
 mod status;
@@ -26,7 +28,7 @@ pub use self::upload::{Intake, UploadRequest};
 
 use crate::model::Clock;
 use crate::store::Store;
-pub use crate::store::{DamagedVersion, Report};
+pub use crate::store::{DamagedObject, DamagedVersion, Report};
 
 /// The rules an owner may set.
 #[derive(Debug, Clone, Copy)]
@@ -51,12 +53,15 @@ struct Inner {
     store: Store,
     clock: Arc<dyn Clock>,
     policy: Policy,
+    /// Names and passwords of restic's that were right a moment ago.
+    remembered: restic::Remembered,
 }
 
 impl Services {
     /// The services of `store`, with the time of `clock`.
     pub fn new(store: Store, clock: Arc<dyn Clock>, policy: Policy) -> Self {
-        Self { inner: Arc::new(Inner { store, clock, policy }) }
+        let remembered = restic::Remembered::fresh();
+        Self { inner: Arc::new(Inner { store, clock, policy, remembered }) }
     }
 
     /// Ends in good order: all is written out, and the next start has nothing to replay. Later calls are refused.

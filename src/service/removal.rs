@@ -19,10 +19,15 @@ impl Services {
         self.remove(session, Target::Version(version.0), Thing::Version)
     }
 
-    fn remove(&self, session: &Session, target: Target, thing: Thing) -> Result<(), Error> {
+    /// A removal of now, held as the policy says.
+    pub(super) fn removal_by(&self, by: &str) -> RemovalRow {
         let now = self.inner.clock.now().0;
         let hold_until = now.saturating_add(i64::from(self.inner.policy.hold_days) * DAY_MS);
-        let removal = RemovalRow { at: now, by: session.device.as_str().to_owned(), hold_until };
+        RemovalRow { at: now, by: by.to_owned(), hold_until }
+    }
+
+    fn remove(&self, session: &Session, target: Target, thing: Thing) -> Result<(), Error> {
+        let removal = self.removal_by(session.device.as_str());
         let operation = Operation::Remove { session: session.hash, account: session.account, target, removal };
         match self.inner.store.commit(operation) {
             Ok(_) => Ok(()),

@@ -1,28 +1,23 @@
 //! An upload: bytes in, a version out. Nothing is visible before [`Intake::finish`] returns, and dropping it leaves nothing.
 
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 
 use super::content::{Builder, Tree};
 use super::error::Error;
+use super::hashing::Hashing;
 use super::listing::open_version;
 use super::secrets::random;
 use super::session::Session;
 use super::{Inner, Services};
 use crate::chunk::compress::Compressor;
 use crate::chunk::cut::{CutSizes, Cutter};
-use crate::chunk::id::{ContentHash, ContentHasher, hash_token};
+use crate::chunk::id::{ContentHash, hash_token};
 use crate::chunk::seal::seal_small;
 use crate::model::{AccountId, File, FileId, FilePath, Sha256, StorageName, Timestamp};
 use crate::store::{Done, Draft, Operation, Root, VersionEntry, VersionRow};
 
-/// From so many bytes on the SHA-256 runs on a thread of its own: it costs as much as all the rest.
-const PARALLEL_FROM_BYTES: u64 = 1 << 20;
-/// Pieces on their way to that thread; each is a part of the request's body.
-const PIECES_AHEAD: usize = 2;
 /// What the sealed sums of a version are bound to besides its storage name.
 pub(super) const SUMS_CONTEXT: &str = "version sums";
 
@@ -65,7 +60,7 @@ impl Services {
             cutter: Cutter::new(CutSizes::new(min, average, max)?, session.keys.cutter_seed()),
             compressor: Compressor::new()?,
             tree: Tree::default(),
-            hashing: Hashing::Here(Box::default()),
+            hashing: Hashing::default(),
             size: 0,
         })
     }
@@ -149,58 +144,4 @@ impl Intake {
             root,
         })
     }
-}
-
-/// Where SHA-256 and CRC-32 of the whole content are computed.
-enum Hashing {
-    /// On the upload's own thread, for small files: starting another costs more.
-    Here(Box<ContentHasher>),
-    /// On a second thread.
-    There(SyncSender<Bytes>, JoinHandle<ContentHasher>),
-}
-
-impl Default for Hashing {
-    fn default() -> Self {
-        Self::Here(Box::default())
-    }
-}
-
-impl Hashing {
-    fn update(&mut self, bytes: &Bytes, size: u64) -> Result<(), Error> {
-        if let Self::Here(hasher) = self {
-            hasher.update(bytes);
-            if size >= PARALLEL_FROM_BYTES {
-                *self = Self::elsewhere(std::mem::take(hasher))?;
-            }
-            return Ok(());
-        }
-        match self {
-            Self::There(pieces, _) => pieces.send(bytes.clone()).map_err(|_| lost_thread()),
-            Self::Here(_) => Ok(()),
-        }
-    }
-
-    fn elsewhere(mut hasher: Box<ContentHasher>) -> Result<Self, Error> {
-        let (pieces, inbox) = sync_channel::<Bytes>(PIECES_AHEAD);
-        let work = move || {
-            inbox.iter().for_each(|piece| hasher.update(&piece));
-            *hasher
-        };
-        let thread = thread::Builder::new().name("sha256".to_owned()).spawn(work);
-        Ok(Self::There(pieces, thread.map_err(|error| Error::Internal(Box::new(error)))?))
-    }
-
-    fn finish(self) -> Result<ContentHash, Error> {
-        match self {
-            Self::Here(hasher) => Ok(hasher.finish()),
-            Self::There(pieces, thread) => {
-                drop(pieces);
-                Ok(thread.join().map_err(|_| lost_thread())?.finish())
-            }
-        }
-    }
-}
-
-fn lost_thread() -> Error {
-    Error::Internal("the hashing thread ended early".into())
 }

@@ -120,7 +120,17 @@ impl Catalog {
         self.rows.get(&keys::chunk(&id.0))?.map(|row| parse_place(&row.value)).transpose()
     }
 
-    fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, Error> {
+    /// When the account's row last changed, as the seq of that change; nothing when there is no such account.
+    pub fn account_epoch(&self, account: u64) -> Result<Option<u64>, Error> {
+        Ok(self.rows.get(&keys::account(account))?.map(|row| row.seq))
+    }
+
+    /// The rows of a range, page by page.
+    pub(super) fn stream(&self, range: keys::Range) -> Stream {
+        Stream::new(Arc::clone(&self.rows), range)
+    }
+
+    pub(super) fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, Error> {
         self.rows.get(key)?.map(|row| parse_row(&row.value)).transpose()
     }
 }
@@ -180,18 +190,17 @@ impl Iterator for Pages<'_> {
     }
 }
 
-/// Files in the order of their ids. Holds one page of rows and one file.
-pub struct Files {
+/// Rows of a range in their order. Holds one page of them; ends after an error.
+pub(super) struct Stream {
     rows: Arc<Rows>,
     from: Option<Vec<u8>>,
     until: Vec<u8>,
     page: std::vec::IntoIter<(Vec<u8>, Row)>,
-    current: Option<FileEntry>,
 }
 
-impl Files {
-    fn new(rows: Arc<Rows>, (from, until): (Vec<u8>, Vec<u8>)) -> Self {
-        Self { rows, from: Some(from), until, page: Vec::new().into_iter(), current: None }
+impl Stream {
+    fn new(rows: Arc<Rows>, (from, until): keys::Range) -> Self {
+        Self { rows, from: Some(from), until, page: Vec::new().into_iter() }
     }
 
     fn row(&mut self) -> Result<Option<(Vec<u8>, Row)>, Error> {
@@ -206,6 +215,26 @@ impl Files {
             }
             self.page = page.into_iter();
         }
+    }
+}
+
+impl Iterator for Stream {
+    type Item = Result<(Vec<u8>, Row), Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.row().transpose()
+    }
+}
+
+/// Files in the order of their ids. Holds one page of rows and one file.
+pub struct Files {
+    rows: Stream,
+    current: Option<FileEntry>,
+}
+
+impl Files {
+    fn new(rows: Arc<Rows>, range: keys::Range) -> Self {
+        Self { rows: Stream::new(rows, range), current: None }
     }
 
     /// Adds a row to the current file, or begins the next one and returns the one before.
@@ -236,7 +265,7 @@ impl Iterator for Files {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let taken = match self.row() {
+            let taken = match self.rows.row() {
                 Ok(Some((key, row))) => self.take(&key, &row),
                 Ok(None) => return self.current.take().map(Ok),
                 Err(error) => Err(error),
@@ -245,7 +274,7 @@ impl Iterator for Files {
                 Ok(None) => {}
                 Ok(Some(file)) => return Some(Ok(file)),
                 Err(error) => {
-                    self.from = None;
+                    self.rows.from = None;
                     return Some(Err(error));
                 }
             }

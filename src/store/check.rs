@@ -15,8 +15,9 @@ use super::listed::listed;
 use super::manifest;
 use super::place::{Address, Place};
 use super::records::Root;
+use super::repos::{HasRoot, ObjectEntry};
 use super::scan::{Until, run};
-use crate::model::ChunkId;
+use crate::model::{ChunkId, ObjectName};
 
 /// What a check found.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -31,10 +32,14 @@ pub struct Report {
     pub records: u64,
     /// Versions whose manifests were resolved, the removed ones too.
     pub versions: u64,
+    /// Objects of restic's repositories whose parts were resolved, the removed ones too.
+    pub objects: u64,
     /// Places that do not verify, in words.
     pub damaged_places: Vec<String>,
     /// Versions that cannot be restored whole.
     pub damaged_versions: Vec<DamagedVersion>,
+    /// Objects of restic's repositories that cannot be read whole.
+    pub damaged_objects: Vec<DamagedObject>,
     /// Chunks and manifests that do not read back.
     pub damaged_chunks: Vec<ChunkId>,
 }
@@ -54,10 +59,23 @@ pub struct DamagedVersion {
     pub reason: String,
 }
 
+/// An object of a repository that damage touches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DamagedObject {
+    /// The account's id; 0 for the local realm.
+    pub account: u64,
+    /// The repository's name; nothing when it was removed.
+    pub repo: Option<String>,
+    /// The object.
+    pub name: ObjectName,
+    /// What is wrong.
+    pub reason: String,
+}
+
 impl Report {
     /// Whether everything verified.
     pub fn is_clean(&self) -> bool {
-        self.damaged_places.is_empty() && self.damaged_versions.is_empty()
+        self.damaged_places.is_empty() && self.damaged_versions.is_empty() && self.damaged_objects.is_empty()
     }
 }
 
@@ -74,6 +92,7 @@ pub fn check(store: &Store) -> Result<Report, Error> {
     for file in store.catalog().all_files() {
         check.file(&file?)?;
     }
+    check.objects()?;
     let damaged = check.sound.iter().filter(|(_, problem)| problem.is_some());
     check.report.damaged_chunks = damaged.map(|(id, _)| *id).collect();
     Ok(check.report)
@@ -176,6 +195,31 @@ impl Check<'_> {
                 path: file.row.path.clone(),
                 reason,
             });
+        }
+        Ok(())
+    }
+
+    fn objects(&mut self) -> Result<(), Error> {
+        let catalog = self.store.catalog();
+        let mut repos = HashMap::new();
+        for repo in catalog.all_repos() {
+            let repo = repo?;
+            repos.insert((repo.account, repo.row.repo), repo.path);
+        }
+        for object in catalog.all_objects() {
+            self.object(&object?, &repos)?;
+        }
+        for object in catalog.all_removed_objects() {
+            self.object(&object?, &repos)?;
+        }
+        Ok(())
+    }
+
+    fn object<T: HasRoot>(&mut self, it: &ObjectEntry<T>, repos: &HashMap<(u64, u64), String>) -> Result<(), Error> {
+        self.report.objects += 1;
+        if let Some(reason) = it.row.root().map(|root| self.root(root)).transpose()?.flatten() {
+            let repo = repos.get(&(it.account, it.repo)).cloned();
+            self.report.damaged_objects.push(DamagedObject { account: it.account, repo, name: it.name, reason });
         }
         Ok(())
     }

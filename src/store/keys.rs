@@ -12,6 +12,10 @@ const FILE: u8 = b'f';
 const VERSION_FILE: u8 = b'v';
 const PATH: u8 = b'p';
 const CHUNK: u8 = b'c';
+const REPO: u8 = b'r';
+const OBJECT: u8 = b'o';
+const REMOVED_OBJECT: u8 = b'q';
+const REMOVED_REPO: u8 = b'x';
 
 /// The account's row.
 pub fn account(account: u64) -> Vec<u8> {
@@ -66,6 +70,83 @@ pub fn path(account: u64, device: u32, path: &[u8]) -> Vec<u8> {
 /// Id of a chunk, manifest or part → its place.
 pub fn chunk(id: &[u8; 32]) -> Vec<u8> {
     key(CHUNK, &[id])
+}
+
+/// A repository's name → its row.
+pub fn repo(account: u64, path: &str) -> Vec<u8> {
+    key(REPO, &[&account.to_be_bytes(), path.as_bytes()])
+}
+
+/// A removed repository's row.
+pub fn removed_repo(account: u64, repo: u64) -> Vec<u8> {
+    key(REMOVED_REPO, &[&account.to_be_bytes(), &repo.to_be_bytes()])
+}
+
+/// An object's row.
+pub fn object(account: u64, repo: u64, kind: u8, name: &[u8; 32]) -> Vec<u8> {
+    key(OBJECT, &[&account.to_be_bytes(), &repo.to_be_bytes(), &[kind], name])
+}
+
+/// The row of an object that was removed by the record `seq`.
+pub fn removed_object(account: u64, repo: u64, kind: u8, name: &[u8; 32], seq: u64) -> Vec<u8> {
+    key(REMOVED_OBJECT, &[&account.to_be_bytes(), &repo.to_be_bytes(), &[kind], name, &seq.to_be_bytes()])
+}
+
+/// The fields in the key of an object, removed or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObjectKey {
+    /// The account.
+    pub account: u64,
+    /// The repository's number.
+    pub repo: u64,
+    /// The byte of its kind.
+    pub kind: u8,
+    /// Its name.
+    pub name: [u8; 32],
+}
+
+/// Reads a key made by [`object`] or [`removed_object`].
+pub fn parse_object(key: &[u8]) -> Option<ObjectKey> {
+    let (account, rest) = key.get(1..)?.split_first_chunk::<8>()?;
+    let (repo, rest) = rest.split_first_chunk::<8>()?;
+    let (kind, rest) = rest.split_first()?;
+    let name = *rest.first_chunk::<32>()?;
+    Some(ObjectKey { account: u64::from_be_bytes(*account), repo: u64::from_be_bytes(*repo), kind: *kind, name })
+}
+
+/// Reads a key made by [`repo`].
+pub fn parse_repo(key: &[u8]) -> Option<(u64, &str)> {
+    let (account, path) = key.get(1..)?.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*account), std::str::from_utf8(path).ok()?))
+}
+
+/// From and until of a range of rows.
+pub type Range = (Vec<u8>, Vec<u8>);
+
+/// The repositories of an account.
+pub fn repos(account: u64) -> Range {
+    (repo(account, ""), repo(account.saturating_add(1), ""))
+}
+
+/// The repositories of all accounts.
+pub fn all_repos() -> Range {
+    (vec![REPO], vec![REPO + 1])
+}
+
+/// The objects of one kind in a repository.
+pub fn objects(account: u64, repo: u64, kind: u8) -> Range {
+    let at = |kind: u8| key(OBJECT, &[&account.to_be_bytes(), &repo.to_be_bytes(), &[kind]]);
+    (at(kind), at(kind + 1))
+}
+
+/// The objects of all repositories.
+pub fn all_objects() -> Range {
+    (vec![OBJECT], vec![OBJECT + 1])
+}
+
+/// The removed objects of all repositories.
+pub fn all_removed_objects() -> Range {
+    (vec![REMOVED_OBJECT], vec![REMOVED_OBJECT + 1])
 }
 
 /// What a key of a file's neighbourhood stands for.

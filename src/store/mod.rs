@@ -40,6 +40,7 @@ mod writer;
 mod catalog;
 mod keys;
 mod records;
+mod repos;
 mod rows;
 
 mod check;
@@ -67,7 +68,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 pub use self::catalog::{Catalog, FileEntry, Files, VersionEntry};
-pub use self::check::{DamagedVersion, Report};
+pub use self::check::{DamagedObject, DamagedVersion, Report};
 pub use self::draft::{Draft, NewFrame};
 pub use self::error::Error;
 pub use self::frame::{COMPRESSED, Frame, FrameHeader, FrameKind};
@@ -75,6 +76,7 @@ pub use self::known::Known;
 pub use self::manifest::{Child, ENTRIES_MAX, encode as encode_manifest, parse as parse_manifest};
 pub use self::operation::{Done, Operation, Target};
 pub use self::records::{AccountAdded, DeviceRow, FileRow, RemovalRow, Root, SessionRow, VersionRow};
+pub use self::repos::{ObjectEntry, ObjectRow, Objects, RepoEntry, RepoOperation, RepoRow};
 pub use self::rows::RunSummary;
 pub use self::shape::Segment;
 pub use self::transfer::{Counts, EXPORT_MAGIC, Imported, import};

@@ -12,6 +12,7 @@ use super::keys;
 use super::records::{
     AccountAdded, DeviceRow, Record, RemovalRow, SessionOpened, VersionAdded, VersionRow, VersionsRemoved, parse_row,
 };
+use super::repos::{self, RepoOperation};
 use super::rows::{Change, Rows};
 
 /// A change that somebody asks for.
@@ -69,6 +70,8 @@ pub enum Operation {
         /// When, by whom, and how long it is held.
         removal: RemovalRow,
     },
+    /// Changes a repository.
+    Repo(RepoOperation),
 }
 
 /// What a removal is about.
@@ -99,6 +102,20 @@ pub enum Done {
     },
     /// How many versions were removed.
     Removed(usize),
+    /// A repository is as it was asked for.
+    Repo {
+        /// False when it was so before.
+        changed: bool,
+    },
+}
+
+/// What an operation comes to.
+#[derive(Debug)]
+pub enum Decided {
+    /// A record, and what its owner is told once it is durable.
+    Record(Box<Record>, Done),
+    /// Nothing: it is so already. The owner is told when what made it so is durable.
+    Already(Done),
 }
 
 /// The catalog with the changes of the commits that are not synced yet.
@@ -114,14 +131,16 @@ impl<'a> View<'a> {
         Self { rows, catalog, overlay }
     }
 
-    fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, Error> {
+    /// A row's value.
+    pub fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, Error> {
         match self.overlay.get(key) {
             Some(value) => value.as_deref().map(parse_row).transpose(),
             None => self.rows.get(key)?.map(|row| parse_row(&row.value)).transpose(),
         }
     }
 
-    fn has(&self, key: &[u8]) -> Result<bool, Error> {
+    /// Whether there is a row.
+    pub fn has(&self, key: &[u8]) -> Result<bool, Error> {
         match self.overlay.get(key) {
             Some(value) => Ok(value.is_some()),
             None => Ok(self.rows.get(key)?.is_some()),
@@ -148,9 +167,17 @@ impl<'a> View<'a> {
     }
 }
 
-/// Turns an operation into its record, giving ids from `counters`.
-pub fn decide(operation: Operation, view: &View, counters: &mut Counters) -> Result<(Record, Done), Error> {
+/// Decides an operation, giving ids from `counters`.
+pub fn decide(operation: Operation, view: &View, counters: &mut Counters) -> Result<Decided, Error> {
     match operation {
+        Operation::Repo(operation) => repos::decide(operation, view, counters),
+        other => decide_files(other, view, counters).map(|(record, done)| Decided::Record(Box::new(record), done)),
+    }
+}
+
+fn decide_files(operation: Operation, view: &View, counters: &mut Counters) -> Result<(Record, Done), Error> {
+    match operation {
+        Operation::Repo(_) => Err(Error::Refused("it is about a repository")),
         Operation::AddAccount { name, folded, at, password, password_wrap, recovery_wrap } => {
             if view.has(&keys::account_name(&folded))? {
                 return Err(Error::Exists);

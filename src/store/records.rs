@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::error::Error;
 use super::header::Counters;
 use super::keys;
+use super::repos::{ObjectAdded, ObjectRemoved, RepoCreated, RepoRemoved};
 use super::rows::Change;
 
-/// Kinds given to later work: pin, policy, token, audit, repo object, volume dropped.
+/// Kinds given to later work: pin, policy, token, audit, volume dropped; 20 is an object of restic's.
 const RESERVED_KINDS: std::ops::RangeInclusive<u8> = 16..=21;
 const SCHEMA: u8 = 1;
 /// No record is larger: a removal names each version with at most nine bytes, and a file has fewer than a million.
@@ -28,6 +29,14 @@ pub enum Record {
     VersionAdded(VersionAdded),
     /// Versions were removed; their bytes stay until the hold has passed and compaction took them.
     VersionsRemoved(VersionsRemoved),
+    /// An object was added to a repository.
+    ObjectAdded(ObjectAdded),
+    /// An object was removed from a repository.
+    ObjectRemoved(ObjectRemoved),
+    /// A repository was made.
+    RepoCreated(RepoCreated),
+    /// A repository was removed.
+    RepoRemoved(RepoRemoved),
 }
 
 /// See [`Record::AccountAdded`].
@@ -188,6 +197,10 @@ impl Record {
             Self::SessionOpened(it) => pack(2, it),
             Self::VersionAdded(it) => pack(3, it),
             Self::VersionsRemoved(it) => pack(4, it),
+            Self::ObjectAdded(it) => pack(20, it),
+            Self::ObjectRemoved(it) => pack(22, it),
+            Self::RepoCreated(it) => pack(23, it),
+            Self::RepoRemoved(it) => pack(24, it),
         }
     }
 
@@ -204,6 +217,10 @@ impl Record {
             2 => Self::SessionOpened(unpack("record", body)?),
             3 => Self::VersionAdded(unpack("record", body)?),
             4 => Self::VersionsRemoved(unpack("record", body)?),
+            20 => Self::ObjectAdded(unpack("record", body)?),
+            22 => Self::ObjectRemoved(unpack("record", body)?),
+            23 => Self::RepoCreated(unpack("record", body)?),
+            24 => Self::RepoRemoved(unpack("record", body)?),
             _ if RESERVED_KINDS.contains(&kind) => {
                 return Err(Error::format("record", format!("kind {kind} was written by a newer program")));
             }
@@ -218,6 +235,10 @@ impl Record {
             Self::SessionOpened(it) => it.account,
             Self::VersionAdded(it) => it.account,
             Self::VersionsRemoved(it) => it.account,
+            Self::ObjectAdded(it) => it.account,
+            Self::ObjectRemoved(it) => it.account,
+            Self::RepoCreated(it) => it.account,
+            Self::RepoRemoved(it) => it.account,
         }
     }
 
@@ -231,6 +252,8 @@ impl Record {
                 counters.version = it.version.saturating_add(1);
             }
             Self::SessionOpened(_) | Self::VersionsRemoved(_) => {}
+            // A repository's number is its record's seq.
+            Self::ObjectAdded(_) | Self::ObjectRemoved(_) | Self::RepoCreated(_) | Self::RepoRemoved(_) => {}
         }
         counters
     }
@@ -255,6 +278,10 @@ impl Record {
                     changes.set(keys::removal(it.account, it.file, *version), &it.removal)?;
                 }
             }
+            Self::ObjectAdded(it) => it.changes(&mut changes)?,
+            Self::ObjectRemoved(it) => it.changes(&mut changes)?,
+            Self::RepoCreated(it) => it.changes(&mut changes)?,
+            Self::RepoRemoved(it) => it.changes(&mut changes)?,
         }
         Ok(changes.list)
     }
@@ -277,18 +304,26 @@ fn session_rows(it: &SessionOpened, changes: &mut Changes) -> Result<(), Error> 
     changes.set(keys::device_count(it.account), &it.devices)
 }
 
-struct Changes {
+/// The row changes of one record.
+pub(super) struct Changes {
     seq: u64,
     list: Vec<Change>,
 }
 
 impl Changes {
-    fn set(&mut self, key: Vec<u8>, row: &impl Serialize) -> Result<(), Error> {
+    /// The record's seq.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Sets a row.
+    pub fn set(&mut self, key: Vec<u8>, row: &impl Serialize) -> Result<(), Error> {
         self.list.push(Change { key, seq: self.seq, value: Some(encode_row(row)?) });
         Ok(())
     }
 
-    fn remove(&mut self, key: Vec<u8>) {
+    /// Removes a row.
+    pub fn remove(&mut self, key: Vec<u8>) {
         self.list.push(Change { key, seq: self.seq, value: None });
     }
 }

@@ -4,6 +4,7 @@
 pub mod account;
 pub mod error;
 pub mod file;
+pub mod restic;
 pub mod status;
 
 use serde::Serialize;

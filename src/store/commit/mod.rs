@@ -19,7 +19,7 @@ use crate::store::error::Error;
 use crate::store::frame::{FrameHeader, FrameKind};
 use crate::store::header::{Counters, Ending};
 use crate::store::mark::Mark;
-use crate::store::operation::{self, Done, Operation, View, decide};
+use crate::store::operation::{self, Decided, Done, Operation, View, decide};
 use crate::store::place::Place;
 use crate::store::records::Record;
 use crate::store::rows::Change;
@@ -207,23 +207,26 @@ impl Keeper {
             let _ = reply.send(Err(self.shared.last_loss()));
             return;
         }
-        match self.decide(operation).and_then(|(record, done, counters)| self.prepare(&record, done, counters)) {
-            Ok(staged) => match self.stage(staged) {
-                Ok(done) => self.group.answers.push((reply, done)),
-                Err(error) => {
-                    let _ = reply.send(Err(same(&error)));
-                    self.fail(error);
-                }
-            },
+        let staged = match self.decide(operation) {
+            // Answered with the group: what made it so may not be synced yet.
+            Ok((Decided::Already(done), _)) => return self.group.answers.push((reply, done)),
+            Ok((Decided::Record(record, done), counters)) => self.prepare(&record, done, counters),
+            Err(refused) => Err(refused),
+        };
+        match staged.map(|staged| self.stage(staged)) {
+            Ok(Ok(done)) => self.group.answers.push((reply, done)),
+            Ok(Err(error)) => {
+                let _ = reply.send(Err(same(&error)));
+                self.fail(error);
+            }
             Err(refused) => drop(reply.send(Err(refused))),
         }
     }
 
-    fn decide(&mut self, operation: Operation) -> Result<(Record, Done, Counters), Error> {
+    fn decide(&mut self, operation: Operation) -> Result<(Decided, Counters), Error> {
         let mut counters = self.group.counters.unwrap_or(self.counters);
         let view = View::new(&self.shared.rows, self.shared.catalog(), &self.group.overlay);
-        let (record, done) = decide(operation, &view, &mut counters)?;
-        Ok((record, done, counters))
+        Ok((decide(operation, &view, &mut counters)?, counters))
     }
 
     /// Everything about a record that can be refused without harm to the log.

@@ -1,7 +1,9 @@
-//! Who may ask. The only file that turns a presented secret into a [`Session`].
+//! Who may ask. The only place that turns a presented secret into a [`Session`] or, below it, into a `RepoAccess`.
 //!
 //! Promises: a request made by somebody else's web page is refused before anything else is looked at; handlers of guarded
 //! routes cannot be called without what [`session`] returns. Never: takes a cookie, keeps or prints what was presented.
+
+pub mod basic;
 
 use warp::http::{HeaderMap, header};
 
@@ -19,7 +21,10 @@ pub fn refuse_foreign(headers: &HeaderMap) -> Result<(), Error> {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     // One of two that differ would be the one nobody looks at.
     let repeated = |name: &str| headers.get_all(name).iter().nth(1).is_some();
-    if ["sec-fetch-site", "origin", "host", SESSION_PASS, DEVICE, FILE_HASH.as_str()].into_iter().any(repeated) {
+    if ["sec-fetch-site", "origin", "host", "authorization", SESSION_PASS, DEVICE, FILE_HASH.as_str()]
+        .into_iter()
+        .any(repeated)
+    {
         return Err(Error::RepeatedHeader);
     }
     let site_is_foreign = text("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"));
