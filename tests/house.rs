@@ -122,6 +122,7 @@ fn no_test_file_lies_about_unused() {
     for (folder, root) in [
         ("tests/suite", "main.rs"),
         ("tests/suite/support", "mod.rs"),
+        ("tests/suite/restic", "mod.rs"),
         ("tests/edge", "main.rs"),
         ("tests/kit", "mod.rs"),
     ] {

@@ -21,6 +21,7 @@ mod one_process;
 mod rebuild;
 mod remove;
 mod restart;
+mod restic;
 mod session;
 mod status;
 mod upload;

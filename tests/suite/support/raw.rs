@@ -43,6 +43,11 @@ impl Raw {
         let _ = self.0.shutdown(Shutdown::Both);
     }
 
+    /// So many bytes as they come.
+    pub fn read_exact(&mut self, bytes: &mut [u8]) {
+        self.0.read_exact(bytes).expect("the server answers");
+    }
+
     /// Everything until the server closes.
     pub fn rest(&mut self) -> Vec<u8> {
         let mut all = Vec::new();
