@@ -43,6 +43,7 @@ mod records;
 mod repos;
 mod rows;
 
+mod aside;
 mod check;
 mod clean;
 mod commit;
@@ -82,6 +83,7 @@ pub use self::shape::Segment;
 pub use self::transfer::{Counts, EXPORT_MAGIC, Imported, import};
 pub use self::writer::VolumeLimits;
 
+use self::aside::{remove_old_catalog, restore_catalog, set_catalog_aside};
 use self::clean::Clean;
 use self::commit::{Job, Keeper};
 use self::format_file::Format;
@@ -149,7 +151,7 @@ impl Store {
         let format = space.with_room(|| format_file::open(dir, options, fresh))?;
         let clean = clean::read(dir)?.filter(|clean| Some(clean.mark.store) == format.id());
         let (log, rows, tail, counters) = space.with_room(|| opening::recovered(dir, &format, clean))?;
-        opening::remove_old_catalog(dir);
+        remove_old_catalog(dir);
         clean::forget(dir)?;
         let shared = Arc::new(Shared::new(log, Arc::new(rows), space, Home::at(dir), Watch::new(options.stuck)));
         let store = format.id().unwrap_or_default();
@@ -170,11 +172,11 @@ impl Store {
     pub fn rebuild(dir: &Path, options: Options) -> Result<Self, Error> {
         {
             let _lock = format_file::lock(dir)?;
-            opening::set_catalog_aside(dir)?;
+            set_catalog_aside(dir)?;
         }
         let rebuilt = Self::open(dir, options);
         if rebuilt.is_err() {
-            opening::restore_catalog(dir)?;
+            restore_catalog(dir)?;
         }
         rebuilt
     }

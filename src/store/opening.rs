@@ -7,6 +7,7 @@ use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use super::aside::set_catalog_aside;
 use super::clean::Clean;
 use super::durable;
 use super::error::Error;
@@ -19,9 +20,6 @@ use super::rows::Rows;
 use super::shape::Shape;
 use super::space::Space;
 use super::writer::Tail;
-
-/// The catalog that a rebuild set aside, until it has succeeded.
-const OLD_CATALOG: &str = "catalog.old";
 
 /// Refuses to promise what this build cannot hold. A disk too full for the test is not refused: its files can be read, and the first
 /// volume that is begun on it shows the same ([`writer::Writer::begin`]).
@@ -65,38 +63,6 @@ fn recover_once(dir: &Path, format: &Format, clean: Option<Clean>, known: &mut C
     let replay = Replay { log: &log, rows: &rows, store };
     let (tail, counters) = replay.run(mark, clean, *known)?;
     Ok((log, rows, tail, counters))
-}
-
-/// Puts the catalog aside. One that was put aside before is the better one: what came after it was never finished.
-pub fn set_catalog_aside(dir: &Path) -> Result<(), Error> {
-    let (catalog, old) = (dir.join("catalog"), dir.join(OLD_CATALOG));
-    let set_aside = match (catalog.exists(), old.exists()) {
-        (false, _) => return Ok(()),
-        (true, true) => fs::remove_dir_all(&catalog),
-        (true, false) => fs::rename(&catalog, &old),
-    };
-    set_aside.and_then(|()| durable::sync_dir(dir)).map_err(|e| Error::io(&catalog, e))
-}
-
-pub fn restore_catalog(dir: &Path) -> Result<(), Error> {
-    let (catalog, old) = (dir.join("catalog"), dir.join(OLD_CATALOG));
-    if !old.exists() {
-        return Ok(());
-    }
-    if catalog.exists() {
-        fs::remove_dir_all(&catalog).map_err(|e| Error::io(&catalog, e))?;
-    }
-    fs::rename(&old, &catalog).and_then(|()| durable::sync_dir(dir)).map_err(|e| Error::io(&catalog, e))
-}
-
-/// Not worth a start: what is left of it is removed by the next one.
-pub fn remove_old_catalog(dir: &Path) {
-    let old = dir.join(OLD_CATALOG);
-    if old.exists()
-        && let Err(error) = fs::remove_dir_all(&old)
-    {
-        tracing::warn!(%error, "the catalog that was set aside could not be removed");
-    }
 }
 
 /// Opens the catalog with the mark it reaches to. One that is damaged, or another store's, is set aside:

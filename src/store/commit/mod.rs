@@ -5,6 +5,7 @@
 //! on what it lost is refused. It takes all that waits, syncs once, and never waits when nothing is queued.
 
 mod mend;
+mod staged;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,16 +13,16 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::time::{Duration, Instant};
 
+use self::staged::Staged;
 use crate::model::ChunkId;
 use crate::store::catalog::place_change;
 use crate::store::draft::{BytePermit, NewFrame};
 use crate::store::error::Error;
-use crate::store::frame::{FrameHeader, FrameKind};
+use crate::store::frame::FrameHeader;
 use crate::store::header::{Counters, Ending};
 use crate::store::mark::Mark;
 use crate::store::operation::{self, Decided, Done, Operation, View, decide};
 use crate::store::place::Place;
-use crate::store::records::Record;
 use crate::store::rows::Change;
 use crate::store::shared::Shared;
 use crate::store::writer::{Tail, VolumeLimits, Writer};
@@ -78,15 +79,6 @@ struct Group {
     changes: Vec<Change>,
     answers: Vec<(Sender<Result<Done, Error>>, Done)>,
     bytes: usize,
-}
-
-/// A decided operation, ready for the log.
-struct Staged {
-    header: FrameHeader,
-    stored: Vec<u8>,
-    changes: Vec<Change>,
-    counters: Counters,
-    done: Done,
 }
 
 impl Keeper {
@@ -210,7 +202,7 @@ impl Keeper {
         let staged = match self.decide(operation) {
             // Answered with the group: what made it so may not be synced yet.
             Ok((Decided::Already(done), _)) => return self.group.answers.push((reply, done)),
-            Ok((Decided::Record(record, done), counters)) => self.prepare(&record, done, counters),
+            Ok((Decided::Record(record, done), counters)) => Staged::of(&record, done, counters),
             Err(refused) => Err(refused),
         };
         match staged.map(|staged| self.stage(staged)) {
@@ -227,23 +219,6 @@ impl Keeper {
         let mut counters = self.group.counters.unwrap_or(self.counters);
         let view = View::new(&self.shared.rows, self.shared.catalog(), &self.group.overlay);
         Ok((decide(operation, &view, &mut counters)?, counters))
-    }
-
-    /// Everything about a record that can be refused without harm to the log.
-    fn prepare(&self, record: &Record, done: Done, mut counters: Counters) -> Result<Staged, Error> {
-        let stored = record.encode()?;
-        let changes = record.changes(counters.seq)?;
-        let header = FrameHeader {
-            kind: FrameKind::Record,
-            flags: 0,
-            stored_len: 0,
-            raw_len: stored.len() as u32,
-            account: record.account(),
-            seq: counters.seq,
-            id: ChunkId([0; 32]),
-        };
-        counters.seq += 1;
-        Ok(Staged { header, stored, changes, counters, done })
     }
 
     fn stage(&mut self, staged: Staged) -> Result<Done, Error> {

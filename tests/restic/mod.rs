@@ -1,0 +1,3 @@
+//! The parts of the restic harness.
+pub mod program;
+pub mod tree;
