@@ -19,6 +19,7 @@ mod parts;
 use kit::api;
 use kit::http::Connection;
 use kit::ledger::{Fate, Ledger};
+use kit::objects::Standing;
 use kit::place::{self, Place};
 use kit::random::{Random, run_seed, setting};
 use kit::server::{self, Server, Start};
@@ -109,11 +110,12 @@ fn the_verifier_sees_every_kind_of_lie() {
     let seed = run_seed("crash, lies");
     let live = (0..60).find_map(|round| {
         load::run_for(&server, &mut ledger, &Plan::sure(seed + round), Duration::from_millis(500));
-        ledger.versions.iter().find(|(_, version)| version.fate == Fate::Live).map(|(id, _)| *id)
+        let live = ledger.versions.iter().find(|(_, version)| version.fate == Fate::Live).map(|(id, _)| *id);
+        live.filter(|_| ledger.objects.there() > 0)
     });
-    let live = live.expect("a live version within half a minute");
+    let live = live.expect("a live version and an object within half a minute");
     verify(server.address, &mut ledger, &Sample::All).unwrap_or_else(|wrong| panic!("{}", wrong.join("\n")));
-    let lies: [(&str, Lie); 6] = [
+    let lies: [(&str, Lie); 8] = [
         ("another hash", |ledger, id| ledger.versions.get_mut(&id).unwrap().hash = "00".repeat(32)),
         ("another size", |ledger, id| ledger.versions.get_mut(&id).unwrap().size += 1),
         ("removed, and back", |ledger, id| ledger.versions.get_mut(&id).unwrap().fate = Fate::Removed),
@@ -122,6 +124,10 @@ fn the_verifier_sees_every_kind_of_lie() {
             let more = ledger.versions[&id].clone();
             ledger.versions.insert(ledger.highest() + 1, more);
         }),
+        ("an object lost", |ledger, _| {
+            ledger.objects.enter("anna", &format!("data/{}", "0".repeat(64)), Standing::There)
+        }),
+        ("an object back", |ledger, _| ledger.objects.call_gone()),
         ("session lost", |ledger, _| {
             ledger.devices.values_mut().for_each(|device| device.session = Some("0".repeat(64)))
         }),
@@ -172,7 +178,12 @@ fn everything_at_the_end(data: &Path, mut ledger: Ledger, seed: u64) {
     let server = Start::on(data).serve().expect("the last start");
     let seen = verify(server.address, &mut ledger, &Sample::All);
     let seen = seen.unwrap_or_else(|wrong| panic!("seed {seed}, at the end:\n{}", wrong.join("\n")));
-    eprintln!("crash: {} versions listed, {} MiB downloaded and right", seen.listed, seen.bytes >> 20);
+    eprintln!(
+        "crash: {} versions listed, {} MiB downloaded and right, {} objects",
+        seen.listed,
+        seen.bytes >> 20,
+        seen.objects
+    );
     let status = server.stop().expect("it stops when asked");
     assert!(status.success(), "SIGTERM ended it with {status}");
     let (code, said) = server::command(data, &["check"]);

@@ -9,7 +9,8 @@
 #[path = "model/mod.rs"]
 mod parts;
 
-use parts::steps::{Step, steps};
+use parts::objects::ObjectStep;
+use parts::steps::{Step, steps, steps_with_objects};
 use parts::world::{OPTIONS, World, serve};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestError, TestRunner};
@@ -52,6 +53,38 @@ fn any_sequence_of_changes_restarts_and_crashes_leaves_what_the_maps_say() {
     });
     run.unwrap_or_else(|failure| unreachable!("{failure}"));
     assert_eq!(played.get(), cases + kept, "every kept sequence was played besides the new ones");
+}
+
+/// The same with restic's objects among them.
+#[test]
+fn any_sequence_with_objects_leaves_what_the_maps_say() {
+    const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/model-objects.proptest-regressions");
+    let cases = std::env::var("RBACKUP_MODEL_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(24);
+    let run = TestRunner::new(config(cases, KEPT)).run(&steps_with_objects(), |steps| {
+        play(&steps);
+        Ok(())
+    });
+    run.unwrap_or_else(|failure| unreachable!("{failure}"));
+}
+
+/// Planted: an object forgotten, one of another owner's, one with another byte.
+#[test]
+fn the_comparison_sees_objects_too() {
+    let mut world = World::new();
+    for (whose, length) in [(ANN, 1_500_000), (BERT, 600), (2, 0)] {
+        world.step(&Step::Object(ObjectStep::Put { whose, repo: 1, kind: 1, content: 7, length }));
+    }
+    world.compare();
+    let kept = world.objects.0.clone();
+    let key = *kept.keys().next().expect("Ann's object");
+    let mut fails = |change: &dyn Fn(&mut World)| {
+        change(&mut world);
+        assert!(catch_unwind(AssertUnwindSafe(|| world.compare())).is_err(), "not noticed");
+        world.objects.0.clone_from(&kept);
+    };
+    fails(&|world| drop(world.objects.0.remove(&key)));
+    fails(&|world| drop(world.objects.0.insert((BERT, key.1, key.2), Vec::new())));
+    fails(&|world| world.objects.0.get_mut(&key).expect("there")[1_400_000] ^= 1);
 }
 
 /// Planted: a property that fails. What it fails on must be written down, and be what a later run fails on at once.

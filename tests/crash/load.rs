@@ -7,6 +7,7 @@
 use crate::kit::api::{self, Failure};
 use crate::kit::http::Connection;
 use crate::kit::ledger::{Claim, Ledger, PASSWORD};
+use crate::kit::objects::{self, Standing};
 use crate::kit::random::{Content, Random, sha256_hex};
 use crate::kit::server::Server;
 use std::net::SocketAddr;
@@ -79,6 +80,8 @@ struct Client {
     wire: Connection,
     random: Random,
     sent: Vec<Content>,
+    /// restic's objects of this client that are there.
+    objects: Vec<String>,
 }
 
 impl Load {
@@ -131,7 +134,7 @@ pub fn run_for(server: &Server, ledger: &mut Ledger, plan: &Plan, time: Duration
 fn live(shared: Arc<Shared>, device: String, account: String, random: Random) {
     let Ok(wire) = Connection::open(shared.address) else { return };
     let session = shared.ledger().devices[&device].session.clone().unwrap_or_default();
-    let mut client = Client { shared, device, account, session, wire, random, sent: Vec::new() };
+    let mut client = Client { shared, device, account, session, wire, random, sent: Vec::new(), objects: Vec::new() };
     let mut done = client.arrive();
     while done.is_ok() && !client.shared.stop.load(Ordering::Relaxed) {
         done = client.act();
@@ -168,7 +171,9 @@ impl Client {
             0..2 => self.login(),
             2..9 => self.remove_version(),
             9..11 => self.remove_file(),
-            11..20 => self.read_back(),
+            11..18 => self.read_back(),
+            18..30 => self.put_object(),
+            30..36 => self.remove_object(),
             _ => self.upload(),
         }
     }
@@ -221,6 +226,32 @@ impl Client {
         self.shared.ledger().removing(&versions);
         api::remove_file(&mut self.wire, &self.session, file)?;
         self.shared.ledger().removed(&versions);
+        Ok(())
+    }
+
+    /// As restic does it: a pack or a lock, under the name its content has.
+    fn put_object(&mut self) -> Result<(), Failure> {
+        let kind = if self.random.chance(30) { "locks" } else { "data" };
+        let most = *self.random.pick(&[200, 20_000, 200_000, 2_500_000]);
+        let size = if self.shared.take_bytes(most) { self.random.below(most) } else { self.random.below(500) };
+        let mut body = vec![0; size as usize + 8];
+        self.random.fill(&mut body);
+        let object = objects::named(kind, &body);
+        self.shared.ledger().objects.enter(&self.account, &object, Standing::Unsure);
+        objects::put(&mut self.wire, &self.account, &object, &body)?;
+        self.shared.ledger().objects.enter(&self.account, &object, Standing::There);
+        self.objects.push(object);
+        Ok(())
+    }
+
+    fn remove_object(&mut self) -> Result<(), Failure> {
+        if self.objects.is_empty() {
+            return Ok(());
+        }
+        let object = self.objects.swap_remove(self.random.below(self.objects.len() as u64) as usize);
+        self.shared.ledger().objects.enter(&self.account, &object, Standing::Unsure);
+        objects::remove(&mut self.wire, &self.account, &object)?;
+        self.shared.ledger().objects.enter(&self.account, &object, Standing::Gone);
         Ok(())
     }
 

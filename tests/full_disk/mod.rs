@@ -4,6 +4,7 @@ pub mod site;
 
 pub mod flood;
 pub mod probe;
+pub mod restic;
 
 pub mod failing;
 pub mod stages;

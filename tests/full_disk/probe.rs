@@ -79,7 +79,7 @@ pub fn new_data_is_refused(site: &mut Site, row: &mut Row) -> Result<(), String>
         }
         row.refused += 1;
     }
-    Ok(())
+    super::restic::is_refused_in_words(site, row)
 }
 
 fn is_no_space(answer: &Answer) -> Result<(), String> {

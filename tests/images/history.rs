@@ -5,6 +5,7 @@
 use super::log::{Call, Log};
 use crate::kit::api::Listed;
 use crate::kit::ledger::{Claim, Ledger};
+use crate::kit::objects::Standing;
 use std::collections::HashMap;
 
 /// One request's meaning, with what its answer said.
@@ -18,6 +19,8 @@ pub enum Deed {
     Upload { claim: Claim, answer: Listed },
     /// Versions that went.
     Remove(Vec<u64>),
+    /// An object of restic's that came, or went.
+    Object { account: String, object: String, standing: Standing },
 }
 
 /// A request in the log.
@@ -73,6 +76,7 @@ pub fn ledger_at(start: &Ledger, placed: &[Placed], point: usize, answered: impl
             Deed::Login { device, session } => sign_in(&mut ledger, device, |it| it.session = Some(session.clone())),
             Deed::Upload { claim, answer } => ledger.acknowledged(claim, answer, 0),
             Deed::Remove(versions) => ledger.removed(versions),
+            Deed::Object { account, object, standing } => ledger.objects.enter(account, object, *standing),
         }
     }
     for event in open.into_iter().filter(|event| event.sent <= point) {
@@ -81,6 +85,7 @@ pub fn ledger_at(start: &Ledger, placed: &[Placed], point: usize, answered: impl
             Deed::Login { device, .. } => sign_in(&mut ledger, device, |it| it.unsure = true),
             Deed::Upload { claim, .. } => ledger.sending(claim.clone()),
             Deed::Remove(versions) => ledger.removing(versions),
+            Deed::Object { account, object, .. } => ledger.objects.enter(account, object, Standing::Unsure),
         }
     }
     ledger

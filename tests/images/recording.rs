@@ -6,6 +6,7 @@ use super::tree::{self, Tree};
 use crate::kit::api::{self, Failure};
 use crate::kit::http::Connection;
 use crate::kit::ledger::{Claim, Ledger, PASSWORD};
+use crate::kit::objects::{self, Standing};
 use crate::kit::random::{Content, Random, sha256_hex};
 use crate::kit::server::Start;
 use std::path::{Path, PathBuf};
@@ -96,6 +97,7 @@ pub fn record(data: &Path, shim: &Path, before: Ledger, seed: u64, end: End) -> 
                 random,
                 answers: 0,
                 live: Vec::new(),
+                objects: Vec::new(),
                 log: log_path.clone(),
                 events: &events,
             };
@@ -122,6 +124,7 @@ struct Client<'a> {
     random: Random,
     answers: usize,
     live: Vec<(u64, String)>,
+    objects: Vec<String>,
     log: PathBuf,
     events: &'a Mutex<Vec<Event>>,
 }
@@ -140,7 +143,9 @@ impl Client<'_> {
         for _ in 0..25 + self.random.below(15) {
             match self.random.below(100) {
                 0..3 => self.login()?,
-                3..16 => self.remove()?,
+                3..14 => self.remove()?,
+                14..30 => self.put_object()?,
+                30..38 => self.remove_object()?,
                 _ => self.upload()?,
             }
         }
@@ -185,6 +190,30 @@ impl Client<'_> {
             let answer = api::upload(&mut client.wire, &client.session, &path, None, &bytes)?;
             client.live.push((answer.version, path));
             Ok(Some(Deed::Upload { claim, answer }))
+        })
+    }
+
+    fn put_object(&mut self) -> Result<(), Failure> {
+        let kind = if self.random.chance(30) { "locks" } else { "data" };
+        let most = *self.random.pick(&[1, 300, 5_000, 40_000, 300_000, 1_500_000]);
+        let mut body = vec![0; self.random.below(most) as usize + 8];
+        self.random.fill(&mut body);
+        let object = objects::named(kind, &body);
+        self.asking(|client| {
+            objects::put(&mut client.wire, &client.account, &object, &body)?;
+            client.objects.push(object.clone());
+            Ok(Some(Deed::Object { account: client.account.clone(), object, standing: Standing::There }))
+        })
+    }
+
+    fn remove_object(&mut self) -> Result<(), Failure> {
+        if self.objects.is_empty() {
+            return Ok(());
+        }
+        let object = self.objects.swap_remove(self.random.below(self.objects.len() as u64) as usize);
+        self.asking(|client| {
+            objects::remove(&mut client.wire, &client.account, &object)?;
+            Ok(Some(Deed::Object { account: client.account.clone(), object, standing: Standing::Gone }))
         })
     }
 

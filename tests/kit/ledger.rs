@@ -6,6 +6,7 @@
 //! - version ids are 1, 2, 3 … without a gap and none is given twice; a path keeps its file id for ever.
 
 use super::api::Listed;
+use super::objects::Objects;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every account's password: the harness is not about passwords.
@@ -66,6 +67,8 @@ pub struct Ledger {
     pub devices: BTreeMap<String, Device>,
     /// By version id.
     pub versions: BTreeMap<u64, Version>,
+    /// restic's objects.
+    pub objects: Objects,
     /// Uploads under way.
     pub in_flight: Vec<Claim>,
     /// What was seen to be wrong while the server ran.
@@ -127,6 +130,7 @@ impl Ledger {
 
     /// What was acknowledged since `before` may be there or not: a sync was under way when its disk failed.
     pub fn doubt_since(&mut self, before: &Ledger) {
+        self.objects.doubt_since(&before.objects);
         let young: Vec<u64> = self.versions.keys().copied().filter(|id| !before.versions.contains_key(id)).collect();
         for version in young.into_iter().filter_map(|id| self.versions.remove(&id)) {
             self.in_flight.push(Claim { file: version.file, size: version.size, hash: version.hash });

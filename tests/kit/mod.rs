@@ -8,6 +8,7 @@ pub mod api;
 pub mod http;
 pub mod ledger;
 pub mod mount;
+pub mod objects;
 pub mod place;
 pub mod random;
 pub mod server;

@@ -26,6 +26,8 @@ pub struct Verified {
     pub downloaded: usize,
     /// Their bytes.
     pub bytes: u64,
+    /// restic's objects that were read.
+    pub objects: usize,
 }
 
 /// Everything, against a server that listens; the ledger's open questions are settled by what is found.
@@ -67,6 +69,10 @@ pub fn verify(address: SocketAddr, ledger: &mut Ledger, sample: &Sample) -> Resu
             (fate, got) => wrong.push(format!("version {id} ({fate:?}, {} bytes) downloads as {got:?}", version.size)),
         }
     }
+    for account in ledger.accounts.clone() {
+        wrong.extend(ledger.objects.verify(&mut wire, &account));
+    }
+    seen.objects = ledger.objects.there();
     if wrong.is_empty() { Ok(seen) } else { Err(wrong) }
 }
 

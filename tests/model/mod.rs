@@ -1,3 +1,4 @@
 //! The parts of the model: what may be done, in any order, and the plain maps it is held against.
+pub mod objects;
 pub mod steps;
 pub mod world;

@@ -3,6 +3,7 @@
 //! Both people give their devices and files the same names, so that one who is shown the other's would not notice by
 //! the name; contents come from the same few seeds, so that equal bytes are stored for both.
 
+use super::objects::Objects;
 use super::steps::{Step, Who};
 use bytes::Bytes;
 use rbackup::model::{Clock, DeviceName, FileId, FilePath, Password, Sha256, SystemClock, Username, VersionId};
@@ -41,6 +42,8 @@ pub struct World {
     pub services: Option<Services>,
     /// Ann and Bert.
     pub people: [Person; 2],
+    /// restic's objects.
+    pub objects: Objects,
     next_version: u64,
 }
 
@@ -53,7 +56,7 @@ impl World {
             services.register(Username::parse(name.to_owned()).expect("fine"), password(name)).expect("registered");
             Person { name, session: login(&services, name), versions: Versions::new(), files: BTreeMap::new() }
         });
-        Self { home, services: Some(services), people, next_version: 1 }
+        Self { home, services: Some(services), people, objects: Objects::default(), next_version: 1 }
     }
 
     /// The open store.
@@ -90,6 +93,10 @@ impl World {
             Step::Crash => self.reopen(),
             Step::Rebuild => self.rebuild(),
             Step::Move => self.move_house(),
+            Step::Object(ref step) => {
+                let Self { services, objects, .. } = self;
+                objects.step(services.as_ref().expect("open"), step);
+            }
         }
     }
 
@@ -205,6 +212,7 @@ impl World {
             let devices = self.services().devices(&person.session).expect("listed");
             assert_eq!(devices, [device()], "{}'s devices", person.name);
         }
+        self.objects.compare(self.services());
     }
 }
 
