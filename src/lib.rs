@@ -11,6 +11,8 @@ pub mod service;
 pub mod server;
 pub mod wire;
 
+pub mod client;
+
 pub mod app;
 pub mod cli;
 pub mod config;

@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use rbackup::cli::{self, Cli};
+use rbackup::cli;
 
 /// Gives freed memory back to the system soon, which sled's large buffers need.
 #[global_allocator]
@@ -21,7 +20,7 @@ fn main() -> ExitCode {
     }
     // What is made here is for the owner's eyes only.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    match cli::run(Cli::parse()) {
+    match cli::run(std::env::args_os().collect()) {
         Ok(code) => code,
         Err(failure) => {
             use std::io::Write;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::app::{self, Cause};
+use crate::client;
 
 /// Why a command ended without doing what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,9 @@ pub enum Failure {
         /// The system's answer.
         source: io::Error,
     },
+    /// The pump ended before its client.
+    #[error(transparent)]
+    Pump(#[from] client::Error),
     /// Damage was found and has been printed.
     #[error("damage was found")]
     Damage,
@@ -34,9 +38,14 @@ impl Failure {
         Self::File { path: path.to_owned(), source }
     }
 
-    /// 1 failed · 2 usage · 10 not found · 11 data directory in use or not ours · 14 no space · 15 damage.
+    /// 1 failed · 2 usage · 10 not found · 11 data directory in use or not ours · 12 may not sign in · 14 no space · 15 damage.
     pub fn code(&self) -> ExitCode {
-        ExitCode::from(match self {
+        ExitCode::from(self.number())
+    }
+
+    /// The number of [`Failure::code`].
+    pub fn number(&self) -> u8 {
+        match self {
             Self::Usage(_) => 2,
             Self::File { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => 10,
@@ -52,7 +61,15 @@ impl Failure {
                 Cause::Damage => 15,
                 Cause::Other => 1,
             },
-        })
+            Self::Pump(client::Error::Refused { exit, .. }) => *exit,
+            Self::Pump(client::Error::Held { .. }) => 11,
+            Self::Pump(client::Error::Unreachable { source, .. })
+                if source.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                12
+            }
+            Self::Pump(_) => 1,
+        }
     }
 
     /// The failure and its causes in one line, each said once.

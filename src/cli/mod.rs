@@ -5,10 +5,13 @@ mod partial;
 
 mod check;
 mod export;
+mod hold;
 mod import;
 mod rebuild;
+mod restic;
 mod serve;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -28,11 +31,11 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 10 not found, 11 data directory in use or not a store, \
-                          14 no space left, 15 damage found.\nStart with `rbackup`, then follow what it prints.";
+                          12 sign-in refused, 14 no space left, 15 damage found.\nStart with `rbackup`, then follow what it prints.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the data directory over HTTP (the default command)
+    /// Serve the data directory over HTTP (the default command); `serve restic` serves restic alone, as rclone does
     Serve(serve::ServeArgs),
     /// Re-read everything that is stored and say what is damaged; needs no password
     Check(check::CheckArgs),
@@ -42,6 +45,9 @@ enum Command {
     Export(export::ExportArgs),
     /// Make a new data directory from an export
     Import(import::ImportArgs),
+    /// Hold the data directory for `serve restic --stdio`
+    #[command(hide = true)]
+    Hold(hold::HoldArgs),
 }
 
 /// A file name that means stdin or stdout.
@@ -69,8 +75,12 @@ impl Common {
     }
 }
 
-/// Runs what was typed.
-pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
+/// Runs what was typed; the first word is the program's own name.
+pub fn run(words: Vec<OsString>) -> Result<ExitCode, Failure> {
+    if let Some(done) = restic::run(&words) {
+        return done;
+    }
+    let cli = Cli::parse_from(words);
     match cli.command {
         None => serve::run(cli.serve),
         Some(Command::Serve(args)) => serve::run(args),
@@ -78,6 +88,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Rebuild(args)) => rebuild::run(args),
         Some(Command::Export(args)) => export::run(args),
         Some(Command::Import(args)) => import::run(args),
+        Some(Command::Hold(args)) => hold::run(args),
     }
 }
 

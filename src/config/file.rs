@@ -1,5 +1,7 @@
 //! The configuration file exactly as it is written. Unknown keys are errors: a typo must not become a default.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 /// The whole file; every section and key may be left out.
@@ -14,8 +16,8 @@ pub struct RawConfig {
     pub accounts: Empty,
     /// `[sessions]`: no keys yet.
     pub sessions: Empty,
-    /// `[restic]`: no keys yet.
-    pub restic: Empty,
+    /// `[restic]`
+    pub restic: Restic,
     /// `[limits]`
     pub limits: Limits,
     /// `[log]`
@@ -28,6 +30,16 @@ pub struct RawConfig {
 pub struct Server {
     /// One address or several, `host:port`.
     pub listen: Option<OneOrMany>,
+    /// A group whose members reach the data directory's socket.
+    pub socket_group: Option<String>,
+}
+
+/// Who may use restic besides the accounts themselves.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Restic {
+    /// For each user of this machine the accounts it may use over the socket.
+    pub socket_users: Option<BTreeMap<String, Vec<String>>>,
 }
 
 /// Where and how data is kept.

@@ -2,7 +2,9 @@
 //! Behind this border nobody parses again.
 
 pub mod file;
+mod people;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -52,6 +54,10 @@ pub struct Config {
     pub stuck: Duration,
     /// Where to listen; at least one.
     pub listen: Vec<SocketAddr>,
+    /// The group whose members reach the data directory's socket, by its number; without one only its owner and root do.
+    pub socket_group: Option<u32>,
+    /// For each user's number the accounts whose restic repositories it may use over the socket, `local` among them.
+    pub socket_users: BTreeMap<u32, Vec<String>>,
     /// How long a removed version is held, in days.
     pub hold_days: u32,
     /// Open connections.
@@ -127,6 +133,8 @@ impl Config {
             ballast_bytes: ballast_mib.map(|mib| mib << 20),
             stuck: seconds("limits.stuck_s", raw.limits.stuck_s, limits::STUCK)?,
             listen: addresses(&listen)?,
+            socket_group: raw.server.socket_group.map(group).transpose()?,
+            socket_users: users(raw.restic.socket_users.unwrap_or_default())?,
             hold_days: bounded("storage.hold_days", raw.storage.hold_days, HOLD_DAYS_DEFAULT, 0..=HOLD_DAYS_MAX)?,
             connections: bounded("limits.connections", raw.limits.connections, limits::CONNECTIONS_MAX, 1..=100_000)?,
             body_idle: seconds("limits.body_idle_s", raw.limits.body_idle_s, limits::BODY_IDLE)?,
@@ -150,6 +158,25 @@ fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, Error> {
     let parse =
         |text: &String| text.parse().map_err(|_| wrong(text, "write IP:PORT, such as 127.0.0.1:3369 or [::]:3369"));
     listen.iter().map(parse).collect()
+}
+
+fn group(name: String) -> Result<u32, Error> {
+    let reason = "there is no such group in /etc/group; a number works too";
+    people::group(&name).ok_or(Error::Value { key: "server.socket_group", value: name, reason })
+}
+
+fn users(named: BTreeMap<String, Vec<String>>) -> Result<BTreeMap<u32, Vec<String>>, Error> {
+    let wrong = |value: String, reason| Error::Value { key: "restic.socket_users", value, reason };
+    let mut users = BTreeMap::new();
+    for (name, accounts) in named {
+        let Some(uid) = people::user(&name) else {
+            return Err(wrong(name, "there is no such user in /etc/passwd; a number works too"));
+        };
+        if users.insert(uid, accounts).is_some() {
+            return Err(wrong(name, "the user is named twice"));
+        }
+    }
+    Ok(users)
 }
 
 fn bounded<T>(key: &'static str, given: Option<T>, default: T, allowed: std::ops::RangeInclusive<T>) -> Result<T, Error>
@@ -231,6 +258,9 @@ mod tests {
             ("[accounts]\nopen = true", "unknown field `open`"),
             ("[server]\nlisten = \"here\"", "server.listen"),
             ("[server]\nlisten = []", "server.listen"),
+            ("[server]\nsocket_group = \"no such group\"", "server.socket_group"),
+            ("[restic.socket_users]\n\"no such user\" = []", "restic.socket_users"),
+            ("[restic.socket_users]\nroot = []\n0 = []", "named twice"),
             ("[storage]\nhold_days = 365000", "storage.hold_days"),
             ("[storage]\nballast_mib = 365000", "storage.ballast_mib"),
             ("[limits]\nconnections = 0", "limits.connections"),

@@ -112,3 +112,15 @@ pub const OBJECT_BYTES_MAX: u64 = u32::MAX as u64;
 /// An object is kept in parts of this size. A range of a pack costs the parts it touches, so they are smaller than a chunk may be;
 /// at 85 bytes of manifest and rows each they cost nothing.
 pub const OBJECT_PART_BYTES: usize = 1024 * 1024;
+/// A pump's preamble or its answer: a path and a name of 4 KiB at most, and JSON around them.
+pub const PREAMBLE_BYTES_MAX: usize = 16 * 1024;
+/// What a pump copies at once in each direction; a unix socket's own buffer has about as much.
+pub const PUMP_BYTES: usize = 256 * 1024;
+/// How long a pump tries to reach a server or to have one started: a start after a crash takes up to ten seconds, restic
+/// gives up after sixty.
+pub const PUMP_PATIENCE: Duration = Duration::from_secs(45);
+/// A holder without connections ends after so long; restic's commands in a script follow each other faster.
+pub const HOLDER_IDLE: Duration = Duration::from_secs(5);
+/// A pump whose client is suspended, or behind a line that is down for a moment, cannot connect anew: restic gives up when its
+/// one connection ends. What it holds is bounded like any connection's.
+pub const PUMP_SILENCE: Duration = Duration::from_secs(600);

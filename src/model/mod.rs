@@ -8,6 +8,7 @@ pub mod path;
 pub mod random;
 pub mod repo;
 pub mod secret;
+pub mod socket;
 pub mod time;
 
 pub use account::{DeviceName, Password, Username};

@@ -6,7 +6,10 @@
 
 pub mod transport;
 
+mod door;
+mod listener;
 mod socket;
+mod tls;
 
 mod request;
 
@@ -38,6 +41,10 @@ use crate::model::limits;
 use crate::service::Services;
 
 use bridge::Bridge;
+pub use door::Door;
+pub use guard::realm::{Found, Manners, NoRealm, Realm, Wish};
+pub use listener::Listener;
+pub use tls::{Error as TlsError, Tls};
 
 /// What may be chosen about the server; [`Settings::default`] is what a household needs.
 #[derive(Debug, Clone)]
@@ -48,6 +55,8 @@ pub struct Settings {
     pub body_idle: Duration,
     /// How long a stop waits for requests under way.
     pub shutdown_grace: Duration,
+    /// Stop when there was no connection for so long.
+    pub idle: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -56,6 +65,7 @@ impl Default for Settings {
             connections: limits::CONNECTIONS_MAX,
             body_idle: limits::BODY_IDLE,
             shutdown_grace: limits::SHUTDOWN_GRACE,
+            idle: None,
         }
     }
 }
@@ -73,7 +83,6 @@ enum Front {
     /// The product: the contract's routes, and restic for accounts below [`router::RESTIC_BASE`].
     Main,
     /// Nothing but restic, behind a gate of its own.
-    #[allow(dead_code, reason = "`rbackup serve restic` makes it")]
     Restic {
         /// What stands before a repository's path; begins and ends with a slash.
         base: String,

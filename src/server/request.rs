@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use futures_util::{Stream, StreamExt};
@@ -26,12 +27,20 @@ use crate::model::limits;
 pub enum Peer {
     /// A TCP socket.
     Tcp(SocketAddr),
+    /// A process of this machine, through a unix socket.
+    Unix {
+        /// Its user.
+        uid: u32,
+        /// Itself; 0 where the system does not tell.
+        pid: i32,
+    },
 }
 
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
+            Self::Unix { uid, pid } => write!(f, "uid {uid} pid {pid}"),
         }
     }
 }
@@ -42,6 +51,8 @@ pub struct Connection {
     /// Who is at the other end.
     pub peer: Peer,
     is_http2: bool,
+    /// Whether its client has no other connection and cannot make one: a pump's.
+    is_only: bool,
     unread: Arc<AtomicBool>,
     cut: Arc<Notify>,
 }
@@ -49,7 +60,20 @@ pub struct Connection {
 impl Connection {
     /// A connection that has not asked anything yet.
     pub fn new(peer: Peer) -> Self {
-        Self { peer, is_http2: false, unread: Arc::default(), cut: Arc::default() }
+        Self { peer, is_http2: false, is_only: false, unread: Arc::default(), cut: Arc::default() }
+    }
+
+    /// The same for a pump, whose client gives up when it ends.
+    pub fn only(self) -> Self {
+        Self { is_only: true, ..self }
+    }
+
+    /// How long its client may take none of its answers, and how long it may take to say that it lives.
+    pub fn patience(&self) -> (Duration, Duration) {
+        match self.is_only {
+            true => (limits::PUMP_SILENCE, limits::PUMP_SILENCE),
+            false => (limits::SOCKET_WRITE_IDLE, limits::PING_ANSWER),
+        }
     }
 
     /// The same, for a request of this version.

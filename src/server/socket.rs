@@ -1,7 +1,7 @@
 //! Any byte stream with the patience of this house: what hyper does not time, this does.
 //!
 //! Promises: a client that does not say within [`limits::HEADERS_READ`] which HTTP it speaks is dropped, as is one that takes
-//! none of its answer for [`limits::SOCKET_WRITE_IDLE`]; after an early refusal the sender is listened to for a moment, so that
+//! none of its answer for its connection's patience; after an early refusal the sender is listened to for a moment, so that
 //! it reads the answer instead of a reset. Never: changes a byte.
 
 use std::io;
@@ -48,7 +48,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
             self.write_stuck = None;
             return written;
         }
-        let stuck = self.write_stuck.get_or_insert_with(|| Box::pin(sleep(limits::SOCKET_WRITE_IDLE)));
+        let (patience, _) = self.connection.patience();
+        let stuck = self.write_stuck.get_or_insert_with(|| Box::pin(sleep(patience)));
         expired(stuck, context).map(Err)
     }
 

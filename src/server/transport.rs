@@ -1,6 +1,6 @@
 //! Listeners, connections, and their end.
 //!
-//! Promises: every byte stream, whatever it came from, goes through [`House::speak`]: HTTP/1.1 or HTTP/2 by prior knowledge,
+//! Promises: every byte stream, TCP, TLS, a unix socket's or a pump's, goes through [`House::speak`]: HTTP/1.1 or HTTP/2 by prior knowledge,
 //! whichever the client begins with. A stop takes no new connection, lets requests finish within the grace, then cuts.
 //! Never: accepts more connections than it may hold, or looks into a request.
 
@@ -15,38 +15,41 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tower_service::Service;
 use warp::http::{HeaderValue, Request, Uri, header};
 
 use super::bridge::Bridge;
+use super::door::Door;
+use super::listener::{Arrival, Entrance, Listener};
 use super::request::{Connection, Peer};
 use super::socket::Socket;
-use super::{Context, Front, Settings, router};
+use super::{Context, Front, Realm, Settings, router};
 use crate::model::limits;
 use crate::service::Services;
 
 /// What work that was cut gets to end when requests took all of the grace.
 const QUIET_MIN: Duration = Duration::from_millis(500);
 
-/// Serves until `shutdown` resolves, then ends as [`Settings::shutdown_grace`] allows.
+/// Serves until `shutdown` resolves, or until nobody came for [`Settings::idle`], then ends as [`Settings::shutdown_grace`] allows.
 pub async fn serve(
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     services: Services,
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) {
     let bridge = Bridge::new(settings.body_idle);
     let context = Context { services, bridge: bridge.clone(), front: Arc::new(Front::Main) };
-    let (cut, _) = watch::channel(());
+    let ((cut, _), (visits, seen)) = (watch::channel(()), watch::channel(0));
     let slots = Arc::new(Semaphore::new(settings.connections));
-    let house = House { context, slots, connections_max: settings.connections, cut: cut.clone() };
+    let house = House { context, slots, connections_max: settings.connections, cut: cut.clone(), visits };
     let graceful = GracefulShutdown::new();
     tokio::select! {
         _ = join_all(listeners.iter().map(|listener| house.accept(listener, &graceful))) => {}
         () = shutdown => {}
+        () = deserted(seen, settings.idle) => {}
     }
     drop((listeners, house));
     let began = Instant::now();
@@ -67,16 +70,19 @@ struct House {
     slots: Arc<Semaphore>,
     connections_max: usize,
     cut: watch::Sender<()>,
+    /// How many connections there are.
+    visits: watch::Sender<usize>,
 }
 
 impl House {
-    async fn accept(&self, listener: &TcpListener, graceful: &GracefulShutdown) {
+    async fn accept(&self, listener: &Listener, graceful: &GracefulShutdown) {
         loop {
             let Ok(slot) = self.slots.clone().acquire_owned().await else { return };
             match listener.accept().await {
-                Ok((stream, address)) => {
-                    let visit = Visit { house: self.clone(), watcher: graceful.watcher(), _slot: slot };
-                    tokio::spawn(visit.tcp(stream, Peer::Tcp(address)));
+                Ok((arrival, peer)) => {
+                    let (watcher, counted) = (graceful.watcher(), Counted::new(&self.visits));
+                    let visit = Visit { house: self.clone(), watcher, _slot: slot, _counted: counted };
+                    tokio::spawn(visit.receive(arrival, peer, listener.entrance.clone()));
                 }
                 Err(error) => accept_failed(error).await,
             }
@@ -84,12 +90,12 @@ impl House {
     }
 
     /// Speaks HTTP over any byte stream until it ends.
-    async fn speak<IO>(self, io: IO, peer: Peer, watcher: Watcher)
+    async fn speak<IO>(&self, io: IO, connection: Connection, front: Front, watcher: Watcher)
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let connection = Connection::new(peer);
-        let routes = warp::service(router::routes(self.context.clone()));
+        let peer = connection.peer;
+        let routes = warp::service(router::routes(Context { front: Arc::new(front), ..self.context.clone() }));
         let io = TokioIo::new(Socket::new(io, connection.clone()));
         let speaking = connection.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
@@ -99,7 +105,7 @@ impl House {
             name_the_path(&mut request);
             routes.clone().call(request)
         });
-        let speaker = self.speaker();
+        let speaker = self.speaker(connection.patience().1);
         let mut cut = self.cut.subscribe();
         let spoken = tokio::select! {
             spoken = watcher.watch(speaker.serve_connection(io, service)) => spoken,
@@ -111,7 +117,7 @@ impl House {
         }
     }
 
-    fn speaker(&self) -> auto::Builder<TokioExecutor> {
+    fn speaker(&self, ping_answer: Duration) -> auto::Builder<TokioExecutor> {
         let open = self.connections_max.saturating_sub(self.slots.available_permits());
         let (stream_window, connection_window) = windows(open);
         let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -132,7 +138,7 @@ impl House {
             .max_concurrent_streams(limits::STREAMS_MAX)
             .max_header_list_size(limits::HEADER_LIST_BYTES_MAX)
             .keep_alive_interval(limits::PING_AFTER)
-            .keep_alive_timeout(limits::PING_ANSWER);
+            .keep_alive_timeout(ping_answer);
         builder
     }
 }
@@ -142,14 +148,85 @@ struct Visit {
     house: House,
     watcher: Watcher,
     _slot: OwnedSemaphorePermit,
+    _counted: Counted,
 }
 
 impl Visit {
-    async fn tcp(self, stream: TcpStream, peer: Peer) {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%peer, %error, "TCP_NODELAY refused");
+    async fn receive(self, arrival: Arrival, peer: Peer, entrance: Entrance) {
+        let connection = Connection::new(peer);
+        match arrival {
+            Arrival::Tcp(stream, tls) => {
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%peer, %error, "TCP_NODELAY refused");
+                }
+                match tls {
+                    None => self.meet(stream, connection, entrance).await,
+                    Some(tls) => {
+                        if let Some(stream) = tls.accept(stream).await {
+                            self.meet(stream, connection, entrance).await;
+                        }
+                    }
+                }
+            }
+            Arrival::Unix(stream) => match entrance {
+                Entrance::Door(door) => self.admit(stream, connection, &door).await,
+                entrance => self.meet(stream, connection, entrance).await,
+            },
         }
-        self.house.speak(stream, peer, self.watcher).await;
+    }
+
+    async fn meet<IO>(self, io: IO, connection: Connection, entrance: Entrance)
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let front = match entrance {
+            Entrance::Restic(realm) => behind(realm),
+            Entrance::Main | Entrance::Door(_) => Front::Main,
+        };
+        self.house.speak(io, connection, front, self.watcher).await;
+    }
+
+    async fn admit(self, mut stream: UnixStream, connection: Connection, door: &Door) {
+        let Peer::Unix { uid, .. } = connection.peer else { return };
+        if let Some(realm) = door.admit(&self.house.context, &mut stream, uid).await {
+            self.house.speak(stream, connection.only(), behind(realm), self.watcher).await;
+        }
+    }
+}
+
+/// Nothing but this realm.
+fn behind(realm: Arc<Realm>) -> Front {
+    Front::Restic { base: realm.url_base().to_owned(), gate: Box::new(realm) }
+}
+
+/// One connection more, until it goes.
+struct Counted(watch::Sender<usize>);
+
+impl Counted {
+    fn new(visits: &watch::Sender<usize>) -> Self {
+        visits.send_modify(|count| *count += 1);
+        Self(visits.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// Resolves when there was no connection for so long; never without a limit.
+async fn deserted(mut visits: watch::Receiver<usize>, idle: Option<Duration>) {
+    let Some(idle) = idle else { return std::future::pending().await };
+    loop {
+        let open = *visits.borrow_and_update();
+        let changed = match open {
+            0 => timeout(idle, visits.changed()).await,
+            _ => Ok(visits.changed().await),
+        };
+        if !matches!(changed, Ok(Ok(()))) {
+            return;
+        }
     }
 }
 

@@ -97,9 +97,9 @@ pub fn store_id(dir: &Path) -> Option<String> {
 }
 
 /// Whether nothing in `dir` was ever acknowledged: it holds at most what a first start makes before `FORMAT` is there, and
-/// the `lost+found` of a fresh ext4.
+/// the `lost+found` of a fresh ext4, or the users that rest-server looks for there.
 fn is_empty(dir: &Path) -> Result<bool, Error> {
-    const NOTHING_YET: [&str; 4] = ["lost+found", LOCK, "FORMAT.new", durable::SELF_TEST];
+    const NOTHING_YET: [&str; 5] = ["lost+found", ".htpasswd", LOCK, "FORMAT.new", durable::SELF_TEST];
     for entry in fs::read_dir(dir).map_err(|e| Error::io(dir, e))? {
         let name = entry.map_err(|e| Error::io(dir, e))?.file_name();
         if !NOTHING_YET.iter().any(|known| name == *known) {

@@ -4,6 +4,7 @@
 pub mod account;
 pub mod error;
 pub mod file;
+pub mod preamble;
 pub mod restic;
 pub mod status;
 

@@ -1,14 +1,12 @@
 //! Builds the house from its configuration and runs it until it is told to stop.
 
-use std::io::{self, Read, Write};
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::{Arc, OnceLock, mpsc};
-use std::thread;
-use std::time::{Duration, Instant};
+mod restic;
+mod serving;
 
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -16,15 +14,13 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{self, Config};
 use crate::model::SystemClock;
-use crate::server::{self, Settings, transport};
+use crate::server;
 use crate::service::{self, Policy, Report, Services};
 use crate::store::{self, Known, Options, Store};
 pub use crate::store::{Counts, EXPORT_MAGIC, Imported};
 
-/// What the store gets to close when requests took all of the grace.
-const CLOSE_MIN: Duration = Duration::from_secs(2);
-/// For threads that end by themselves once their connections are gone.
-const SHUTDOWN_REST: Duration = Duration::from_millis(200);
+pub use self::restic::{Address, Restic, SignIn, serve_restic};
+pub use self::serving::{hold, serve};
 
 /// Why the house could not be built or run.
 #[derive(Debug, thiserror::Error)]
@@ -55,10 +51,32 @@ pub enum Error {
     #[error("cannot listen on {address}")]
     Listen {
         /// The address.
-        address: SocketAddr,
+        address: String,
         /// The system's answer.
         source: io::Error,
     },
+    /// The data directory has no socket for other commands.
+    #[error("cannot make the socket of {}", dir.display())]
+    Socket {
+        /// The data directory.
+        dir: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A file that was named cannot be used.
+    #[error("cannot use {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// Certificate and key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] server::TlsError),
+    /// REMOTE cannot be served.
+    #[error(transparent)]
+    Realm(#[from] server::NoRealm),
     /// The runtime or a signal could not be had.
     #[error("cannot start")]
     Start(#[source] io::Error),
@@ -94,11 +112,17 @@ impl Error {
     /// What it is about.
     pub fn cause(&self) -> Cause {
         match self {
-            Self::Config(_) => Cause::Usage,
+            Self::Config(_) | Self::Realm(server::NoRealm::Invalid(_)) => Cause::Usage,
             Self::Store { source, .. } | Self::Export(source) | Self::Import { source, .. } => cause_of(source),
             Self::Service(service::Error::NoSpace) => Cause::NoSpace,
-            Self::Listen { .. } | Self::Start(_) | Self::Stuck { .. } | Self::Service(_) => Cause::Other,
+            Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Cause::NotFound,
+            _ => Cause::Other,
         }
+    }
+
+    /// Whether another process has the data directory.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, Self::Store { source: store::Error::InUse { .. }, .. })
     }
 }
 
@@ -123,52 +147,6 @@ pub fn log_to_stderr(level: tracing::Level) {
     let ansi = io::IsTerminal::is_terminal(&io::stderr());
     let lines = tracing_subscriber::fmt::layer().with_ansi(ansi).with_target(false).with_writer(io::stderr);
     let _ = tracing_subscriber::registry().with(lines.with_filter(targets)).try_init();
-}
-
-/// Serves until SIGTERM or SIGINT; what people should read goes to `say`.
-pub fn serve(config: &Config, say: &dyn Fn(&str)) -> Result<(), Error> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .max_blocking_threads(server::THREADS_MAX)
-        .build()
-        .map_err(Error::Start)?;
-    // The address first: a port that is taken must not leave a new store behind.
-    let listeners = runtime.block_on(listen(config))?;
-    let services = open(config)?;
-    let stopped = Arc::new(OnceLock::new());
-    let served: Result<(), Error> = runtime.block_on(async {
-        let stop = stop_signal(Arc::clone(&stopped)).map_err(Error::Start)?;
-        introduce(config, &listeners, say).map_err(Error::Start)?;
-        run(listeners, services.clone(), config, stop).await;
-        Ok(())
-    });
-    // Requests have had their grace; what still waits, waits for the disk.
-    runtime.shutdown_timeout(SHUTDOWN_REST);
-    let taken = stopped.get().map_or(Duration::ZERO, Instant::elapsed);
-    let closed = close(services, config.shutdown_grace.saturating_sub(taken).max(CLOSE_MIN));
-    served?;
-    closed
-}
-
-/// Closes the store, but waits no longer than `patience`: a disk that hangs must not keep the process. What was acknowledged
-/// is safe either way.
-fn close(services: Services, patience: Duration) -> Result<(), Error> {
-    let (say, closed) = mpsc::channel();
-    thread::spawn(move || say.send(services.close()));
-    match closed.recv_timeout(patience) {
-        Ok(closed) => Ok(closed?),
-        Err(_) => Err(Error::Stuck { seconds: patience.as_secs() }),
-    }
-}
-
-/// Serves on `listeners` until `stop` resolves.
-pub async fn run(listeners: Vec<TcpListener>, services: Services, config: &Config, stop: impl Future<Output = ()>) {
-    let settings = Settings {
-        connections: config.connections,
-        body_idle: config.body_idle,
-        shutdown_grace: config.shutdown_grace,
-    };
-    transport::serve(listeners, services, settings, stop).await;
 }
 
 /// Re-reads everything in the data directory.
@@ -252,73 +230,4 @@ fn require_store(config: &Config) -> Result<(), Error> {
 
 fn refused(config: &Config, source: store::Error) -> Error {
     Error::Store { dir: config.data.clone(), source }
-}
-
-async fn listen(config: &Config) -> Result<Vec<TcpListener>, Error> {
-    let mut listeners = Vec::with_capacity(config.listen.len());
-    for address in &config.listen {
-        let listener = TcpListener::bind(address).await;
-        listeners.push(listener.map_err(|source| Error::Listen { address: *address, source })?);
-    }
-    Ok(listeners)
-}
-
-/// Resolves at the first SIGTERM or SIGINT; the second ends the process at once, which is safe at any moment.
-fn stop_signal(stopped: Arc<OnceLock<Instant>>) -> io::Result<impl Future<Output = ()>> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        stopped.get_or_init(Instant::now);
-        tracing::info!("stopping; what is under way is finished");
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            tracing::warn!("stopped at once by a second signal");
-            std::process::exit(1);
-        });
-    })
-}
-
-/// Says where it listens and what to type next.
-fn introduce(config: &Config, listeners: &[TcpListener], say: &dyn Fn(&str)) -> io::Result<()> {
-    let data = config.data.display().to_string();
-    let data = data.escape_debug();
-    let mut first = None;
-    for listener in listeners {
-        let address = listener.local_addr()?;
-        let url = format!("http://{address}");
-        say(&format!("rbackup {} listening on {url} (data: {data})\n", env!("CARGO_PKG_VERSION")));
-        if !address.ip().is_loopback() {
-            tracing::warn!(%address, "reachable from the network WITHOUT TLS: passwords and files travel in the clear; put a TLS proxy in front");
-        }
-        first.get_or_insert((url, address));
-    }
-    if let Some((url, address)) = first {
-        say(&next_steps(&url, address));
-    }
-    Ok(())
-}
-
-fn next_steps(url: &str, address: SocketAddr) -> String {
-    let network = match address.ip().is_loopback() {
-        true => format!(
-            "Only this machine can reach it; for the network, behind a TLS proxy:\n  rbackup serve --listen 0.0.0.0:{}\n",
-            address.port()
-        ),
-        false => String::new(),
-    };
-    format!(
-        "\n\
-         Make an account, sign a device in, send a file:\n\
-         \x20 curl {url}/account/register -d username=ann --data-urlencode password='at least 8 characters'\n\
-         \x20 curl {url}/account/login -d username=ann -d device_id=laptop --data-urlencode password='at least 8 characters'\n\
-         \x20 curl -T FILE '{url}/upload?file_path=/path/of/FILE' -H 'RBackup-Session-Pass: SESSION_ID'\n\
-         \x20 curl {url}/list/files -H 'RBackup-Session-Pass: SESSION_ID'\n\
-         Whole folders: examples/curl/backup-folder.sh. {network}\n"
-    )
 }
