@@ -124,3 +124,5 @@ pub const HOLDER_IDLE: Duration = Duration::from_secs(5);
 /// A pump whose client is suspended, or behind a line that is down for a moment, cannot connect anew: restic gives up when its
 /// one connection ends. What it holds is bounded like any connection's.
 pub const PUMP_SILENCE: Duration = Duration::from_secs(600);
+/// Requests at once on a pump's connection: restic has all of its own on this one, and takes 100 for granted.
+pub const PUMP_STREAMS_MAX: u32 = 128;

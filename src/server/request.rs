@@ -45,6 +45,17 @@ impl fmt::Display for Peer {
     }
 }
 
+/// What a connection is granted.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// How long its client may take none of its answers.
+    pub write_idle: Duration,
+    /// How long its client may take to say that it lives.
+    pub ping_answer: Duration,
+    /// Requests at once over HTTP/2.
+    pub streams: u32,
+}
+
 /// What one connection's requests share with its socket.
 #[derive(Debug, Clone)]
 pub struct Connection {
@@ -68,11 +79,19 @@ impl Connection {
         Self { is_only: true, ..self }
     }
 
-    /// How long its client may take none of its answers, and how long it may take to say that it lives.
-    pub fn patience(&self) -> (Duration, Duration) {
+    /// What it is granted.
+    pub fn terms(&self) -> Terms {
         match self.is_only {
-            true => (limits::PUMP_SILENCE, limits::PUMP_SILENCE),
-            false => (limits::SOCKET_WRITE_IDLE, limits::PING_ANSWER),
+            true => Terms {
+                write_idle: limits::PUMP_SILENCE,
+                ping_answer: limits::PUMP_SILENCE,
+                streams: limits::PUMP_STREAMS_MAX,
+            },
+            false => Terms {
+                write_idle: limits::SOCKET_WRITE_IDLE,
+                ping_answer: limits::PING_ANSWER,
+                streams: limits::STREAMS_MAX,
+            },
         }
     }
 

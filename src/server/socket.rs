@@ -48,7 +48,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
             self.write_stuck = None;
             return written;
         }
-        let (patience, _) = self.connection.patience();
+        let patience = self.connection.terms().write_idle;
         let stuck = self.write_stuck.get_or_insert_with(|| Box::pin(sleep(patience)));
         expired(stuck, context).map(Err)
     }

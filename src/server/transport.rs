@@ -24,7 +24,7 @@ use warp::http::{HeaderValue, Request, Uri, header};
 use super::bridge::Bridge;
 use super::door::Door;
 use super::listener::{Arrival, Entrance, Listener};
-use super::request::{Connection, Peer};
+use super::request::{Connection, Peer, Terms};
 use super::socket::Socket;
 use super::{Context, Front, Realm, Settings, router};
 use crate::model::limits;
@@ -105,7 +105,7 @@ impl House {
             name_the_path(&mut request);
             routes.clone().call(request)
         });
-        let speaker = self.speaker(connection.patience().1);
+        let speaker = self.speaker(connection.terms());
         let mut cut = self.cut.subscribe();
         let spoken = tokio::select! {
             spoken = watcher.watch(speaker.serve_connection(io, service)) => spoken,
@@ -117,7 +117,7 @@ impl House {
         }
     }
 
-    fn speaker(&self, ping_answer: Duration) -> auto::Builder<TokioExecutor> {
+    fn speaker(&self, terms: Terms) -> auto::Builder<TokioExecutor> {
         let open = self.connections_max.saturating_sub(self.slots.available_permits());
         let (stream_window, connection_window) = windows(open);
         let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -135,10 +135,10 @@ impl House {
             .initial_stream_window_size(stream_window)
             .initial_connection_window_size(connection_window)
             .max_frame_size(limits::FRAME_BYTES)
-            .max_concurrent_streams(limits::STREAMS_MAX)
+            .max_concurrent_streams(terms.streams)
             .max_header_list_size(limits::HEADER_LIST_BYTES_MAX)
             .keep_alive_interval(limits::PING_AFTER)
-            .keep_alive_timeout(ping_answer);
+            .keep_alive_timeout(terms.ping_answer);
         builder
     }
 }

@@ -121,7 +121,7 @@ pub fn run(words: &[String]) -> Result<ExitCode, Failure> {
     let [remote] = &typed.words[..] else {
         return Err(Failure::Usage("give one REMOTE; see rbackup serve restic --help".to_owned()));
     };
-    let remote = Remote::parse(remote);
+    let remote = Remote::parse(remote).map_err(|invalid| Failure::Usage(invalid.to_string()))?;
     let mut ignored = typed.ignored.clone();
     let config = load(&typed, &remote, &mut ignored)?;
     say_ignored(&ignored);

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::model::{Invalid, RepoPath};
+
 /// REMOTE, taken apart. Whether the name before the colon is an account's is known to the server alone.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Remote {
@@ -15,7 +17,15 @@ pub struct Remote {
 
 impl Remote {
     /// `/…` and `.…` are directories, `name:path` may be an account's path, anything else is a path in the local realm.
-    pub fn parse(text: &str) -> Self {
+    ///
+    /// A path that nobody can have is refused here, before anything is made for it.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let remote = Self::split(text);
+        RepoPath::parse(&remote.repo)?;
+        Ok(remote)
+    }
+
+    fn split(text: &str) -> Self {
         if text.starts_with(['/', '.']) {
             return Self { data: Some(PathBuf::from(text)), ..Self::default() };
         }
@@ -51,9 +61,12 @@ mod tests {
             (".", Some("."), None, ""),
             ("../x:y", Some("../x:y"), None, ""),
         ] {
-            let remote = Remote::parse(text);
+            let remote = Remote::parse(text).expect(text);
             let wanted = (data.map(PathBuf::from), account.map(str::to_owned), repo.to_owned());
             assert_eq!((remote.data, remote.account, remote.repo), wanted, "{text}");
+        }
+        for text in ["photos/data", "a//b", "a/../b", "anna:a/./b"] {
+            assert!(Remote::parse(text).is_err(), "{text}");
         }
     }
 }

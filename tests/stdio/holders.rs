@@ -1,0 +1,148 @@
+//! Any number of pumps, with nobody serving: one of them finds a holder started, the others find it; one that is killed is
+//! replaced; one that cannot start says why.
+
+use super::restic::Running;
+use super::site::{Site, holders, signal};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+#[test]
+fn four_restics_at_once_without_a_server_the_first_killed() {
+    let site = Site::new("four");
+    let trees: Vec<_> = (0..4).map(|n| site.tree(&format!("tree-{n}"), 24)).collect();
+    let repos: Vec<_> = (0..4).map(|n| site.over_stdio(&format!("photos/{n}"), "")).collect();
+    // All at once on a directory that nobody has made yet.
+    let inits: Vec<Running> = repos.iter().map(|restic| restic.start(&["init"])).collect();
+    for init in inits {
+        let ended = init.end();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    }
+    assert_eq!(holders(&site.data()).len(), 1, "one holds it for all");
+    site.wait_until_free();
+    let mut backups: Vec<Running> = Vec::new();
+    for (restic, tree) in repos.iter().zip(&trees) {
+        backups.push(restic.start(&["backup", &tree.to_string_lossy()]));
+    }
+    // The first one's pump is most likely the one that started the holder.
+    std::thread::sleep(Duration::from_millis(700));
+    backups.remove(0).kill();
+    for backup in backups {
+        let ended = backup.end();
+        assert_eq!(ended.code, Some(0), "the others go on: {}", ended.stderr);
+    }
+    for (restic, tree) in repos.iter().zip(&trees) {
+        restic.must(&["backup", &tree.to_string_lossy()]);
+        restic.must(&["check", "--read-data"]);
+        restic.restores(tree);
+    }
+    site.wait_until_free();
+}
+
+#[test]
+fn a_killed_holder_is_replaced_and_what_it_acknowledged_is_there() {
+    let site = Site::new("replaced");
+    let (tree, restic) = (site.tree("tree", 40), site.over_stdio("photos", ""));
+    restic.must(&["init"]);
+    let backup = restic.start(&["backup", &tree.to_string_lossy()]);
+    std::thread::sleep(Duration::from_millis(600));
+    signal("KILL", site.holder().expect("a holder"));
+    let ended = backup.end();
+    assert!(site.data().join("rbackup.sock").exists(), "it left its socket behind");
+    if ended.code != Some(0) {
+        assert!(ended.stderr.contains("the server closed the connection"), "{}", ended.stderr);
+    }
+    // Many find the stale socket at once.
+    let lists: Vec<Running> = (0..6).map(|_| restic.start(&["--no-lock", "list", "keys"])).collect();
+    for list in lists {
+        let ended = list.end();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    }
+    assert_eq!(holders(&site.data()).len(), 1);
+    restic.must(&["unlock"]);
+    restic.must(&["backup", &tree.to_string_lossy()]);
+    restic.must(&["check", "--read-data"]);
+    restic.restores(&tree);
+}
+
+#[test]
+fn a_server_is_used_when_there_is_one_and_gives_way_when_it_ends() {
+    let site = Site::new("served");
+    let (tree, restic) = (site.tree("tree", 4), site.over_stdio("photos", ""));
+    let server = site.serve();
+    restic.must(&["init"]);
+    restic.must(&["backup", &tree.to_string_lossy()]);
+    assert_eq!(site.holder(), None, "the server serves");
+    let socket = site.data().join("rbackup.sock");
+    assert_eq!(socket.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    server.stop().expect("it ends");
+    assert!(!socket.exists(), "its socket went with it");
+    restic.must(&["check", "--read-data"]);
+    assert!(site.holder().is_some());
+    site.wait_until_free();
+    let server = site.serve();
+    server.kill();
+    assert!(socket.exists(), "a killed one leaves it");
+    restic.restores(&tree);
+}
+
+#[test]
+fn nobody_waits_for_a_holder() {
+    let site = Site::new("detached");
+    // A descriptor that a script's pipe left open must not be kept by the holder: cat would wait for it.
+    let program = site.program().get_program().to_string_lossy().into_owned();
+    let script = format!("{{ {program} serve restic --stdio photos </dev/null 7>&1 9>&1 2>&1; echo done; }} | cat");
+    let begun = Instant::now();
+    let mut shell = Command::new("sh");
+    let ran = shell.args(["-c", &script]).envs(site.environment()).stdin(Stdio::null()).output().expect("a shell");
+    assert!(String::from_utf8_lossy(&ran.stdout).contains("done"));
+    assert!(begun.elapsed() < Duration::from_secs(4), "somebody waited for the holder: {:?}", begun.elapsed());
+    let holder = site.holder().expect("it lives on");
+    let stat = std::fs::read_to_string(format!("/proc/{holder}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    assert_eq!((fields[2], fields[3]), (&*holder.to_string(), &*holder.to_string()), "a session of its own");
+    for descriptor in ["0", "1"] {
+        let at = std::fs::read_link(format!("/proc/{holder}/fd/{descriptor}")).unwrap();
+        assert_eq!(at.to_string_lossy(), "/dev/null");
+    }
+    site.wait_until_free();
+}
+
+#[test]
+fn a_holder_that_cannot_start_tells_its_pump() {
+    let site = Site::new("cannot");
+    let pump = |remote: &str| Running::of(site.program().args(["serve", "restic", "--stdio", remote])).end();
+    std::fs::create_dir(site.data()).unwrap();
+    std::fs::write(site.data().join("holiday.jpg"), b"not a store").unwrap();
+    for remote in ["photos", &site.data().to_string_lossy()] {
+        let ended = pump(remote);
+        assert_eq!(ended.code, Some(11), "{}", ended.stderr);
+        assert!(ended.stderr.contains("not empty") && ended.stdout.is_empty(), "{}", ended.stderr);
+    }
+    assert_eq!(std::fs::read_dir(site.data()).unwrap().count(), 1, "left as it was");
+    let ended = pump(&site.path("nowhere/below").to_string_lossy());
+    assert_eq!(ended.code, Some(11), "{}", ended.stderr);
+    std::fs::remove_dir_all(site.data()).unwrap();
+    for remote in ["photos/data", "a//b", "a/../b", "anna:b/config"] {
+        let ended = pump(remote);
+        assert_eq!(ended.code, Some(2), "{remote}: {}", ended.stderr);
+    }
+    assert!(!site.data().exists(), "a path that nobody can have makes nothing");
+}
+
+#[test]
+fn a_process_that_serves_nobody_is_waited_for() {
+    let site = Site::new("in-use");
+    site.over_stdio("photos", "").must(&["init"]);
+    site.wait_until_free();
+    let lock = site.data().join("lock");
+    let mut other = Command::new("flock");
+    let mut other = other.arg(&lock).args(["sleep", "3"]).spawn().expect("flock is there");
+    std::thread::sleep(Duration::from_millis(300));
+    let begun = Instant::now();
+    let keys = site.over_stdio("photos", "").run(&["list", "keys"]);
+    assert_eq!(keys.code, Some(0), "{}", keys.stderr);
+    assert!(begun.elapsed() > Duration::from_secs(2), "it waited");
+    assert!(keys.stderr.contains("waiting for it"), "and said so: {}", keys.stderr);
+    let _ = other.wait();
+}
