@@ -135,5 +135,9 @@ impl Pieces {
 
 /// A frame that is gone or changed is damage of this version; a disk that answers with an error may answer again.
 fn unreadable(version: VersionId, error: store::Error) -> Error {
-    if error.is_damage() { Error::Damaged { version, source: Box::new(error) } } else { error.into() }
+    if error.is_damage() && !error.is_unreadable() {
+        Error::Damaged { version, source: Box::new(error) }
+    } else {
+        error.into()
+    }
 }

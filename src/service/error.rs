@@ -123,7 +123,10 @@ impl From<store::Error> for Error {
                 Self::Unavailable
             }
             // The disk does not do what it is asked, or the catalog is being rebuilt; either may have an end.
-            error @ (store::Error::Io { .. } | store::Error::Sled { .. } | store::Error::Rows(_)) => {
+            error @ (store::Error::Unreadable { .. }
+            | store::Error::Io { .. }
+            | store::Error::Sled { .. }
+            | store::Error::Rows(_)) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the storage failed");
                 Self::Unavailable
             }

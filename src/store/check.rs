@@ -169,9 +169,7 @@ impl Check<'_> {
         let problem = match self.store.shared.log.read(place) {
             Ok(frame) if Entry::of(&frame.header, entry.address) == *entry => None,
             Ok(_) => Some(format!("another frame than the listed one lies at {place}")),
-            Err(error @ (Error::BadFrame { .. } | Error::Sled { .. } | Error::Damaged { .. })) => {
-                Some(error.to_string())
-            }
+            Err(error) if error.is_damage() => Some(error.to_string()),
             Err(error) => return Err(error),
         };
         if let Some(problem) = &problem {

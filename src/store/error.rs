@@ -89,6 +89,16 @@ pub enum Error {
         /// What was found.
         reason: String,
     },
+    /// The disk itself does not give a block; the next time it may.
+    #[error("the disk cannot read block {block} of volume {volume}")]
+    Unreadable {
+        /// The volume.
+        volume: u32,
+        /// The block's number.
+        block: u32,
+        /// The system's answer.
+        source: io::Error,
+    },
     /// A frame's bytes are not those that were written.
     #[error("the frame at {place} is damaged: {reason}")]
     BadFrame {
@@ -145,14 +155,23 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it is a verdict about stored bytes, rather than a failure to reach them.
+    /// Whether it is a verdict about stored bytes, rather than a failure to reach them. What a bad sector hides counts as lost.
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Damaged { .. } | Self::BadFrame { .. } | Self::NoChunk(_) | Self::Format { .. } => true,
+            Self::Unreadable { .. }
+            | Self::Damaged { .. }
+            | Self::BadFrame { .. }
+            | Self::NoChunk(_)
+            | Self::Format { .. } => true,
             Self::BadExport { .. } | Self::NewerExport { .. } => true,
             Self::Sled { source, .. } => matches!(source, sled::Error::Corruption { .. }),
             _ => false,
         }
+    }
+
+    /// Whether the disk did not give what may be whole.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Unreadable { .. })
     }
 
     /// Wraps an operating system's error with the path it is about; a full disk keeps its own name.

@@ -110,19 +110,17 @@ impl Volume {
         self.write(|db| db.open_tree(tree_name(number))?.insert(number.to_be_bytes(), block).map(drop))
     }
 
-    /// Reads block `number`, which the caller knows to lie below the volume's last one; `None` when it is damaged or unreadable.
+    /// Reads block `number`, which the caller knows to lie below the volume's last one; `None` when it is damaged.
     pub fn get(&self, number: u32) -> Result<Option<Bytes>, Error> {
         let read = self.read(|db| db.open_tree(tree_name(number))?.get(number.to_be_bytes()));
         if let Some(Ok(Some(block))) = read {
             self.traffic_bytes.fetch_add(block.len() as u64, Ordering::Relaxed);
             return Ok(Some(Bytes::from_owner(block)));
         }
-        let found = self.raw(|blocks, path| match blocks.get(path, number) {
-            Err(error) if raw::is_bad_sector(&error) => {
-                tracing::error!(volume = self.number, block = number, "the disk cannot read a block");
-                Ok(None)
-            }
-            found => found,
+        let path = self.file()?;
+        let found = self.blocks.get(&path, number).map_err(|source| match raw::is_bad_sector(&source) {
+            true => Error::Unreadable { volume: self.number, block: number, source },
+            false => Error::io(&path, source),
         })?;
         if found.is_some() && read.is_some() {
             self.refuse("it does not give a block that is there");

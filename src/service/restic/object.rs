@@ -134,5 +134,9 @@ impl Pieces {
 
 /// A frame that is gone or changed is damage of this object; a disk that answers with an error may answer again.
 fn unreadable(object: ObjectName, error: store::Error) -> Error {
-    if error.is_damage() { Error::DamagedObject { object, source: Box::new(error) } } else { error.into() }
+    if error.is_damage() && !error.is_unreadable() {
+        Error::DamagedObject { object, source: Box::new(error) }
+    } else {
+        error.into()
+    }
 }
