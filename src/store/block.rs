@@ -1,6 +1,6 @@
 //! One value of a volume: a header of 40 bytes, then payload. See `FORMAT.md`.
 //!
-//! The header makes a block recognisable in a raw scan of a database that sled refuses, and its keyed checksum keeps bytes that
+//! The header makes a block recognisable in the bytes of a database, without sled, and its keyed checksum keeps bytes that
 //! somebody sent from passing for one. Never does IO.
 
 use super::place::Address;

@@ -53,6 +53,8 @@ pub fn read(dir: &Path) -> Result<Option<Clean>, Error> {
     match fs::read(&path) {
         Ok(bytes) => Ok(Clean::parse(&bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        // Only a hint: without it the newest volume is taken for one that a crash has seen.
+        Err(error) if raw::is_bad_sector(&error) => Ok(None),
         Err(error) => Err(Error::io(&path, error)),
     }
 }

@@ -10,6 +10,7 @@
 //! later. That holds for dynamic and for static builds. With musl the plain names carry the 64-bit calls.
 
 use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -18,8 +19,15 @@ use libc::{c_int, c_uint, c_void, off_t, off64_t, size_t, ssize_t};
 static SYNCS: AtomicU64 = AtomicU64::new(0);
 static READS: AtomicU64 = AtomicU64::new(0);
 static ANY_UNREADABLE: AtomicBool = AtomicBool::new(false);
-/// Device and inode of the files that could not be read.
-static UNREADABLE: Mutex<Vec<(u64, u64)>> = Mutex::new(Vec::new());
+/// Device and inode of the files that could not be read, each with a descriptor that keeps its inode from being given to another.
+static UNREADABLE: Mutex<Vec<Unreadable>> = Mutex::new(Vec::new());
+/// More files than this do not fail on a disk that is of any use.
+const UNREADABLE_MAX: usize = 256;
+
+struct Unreadable {
+    identity: (u64, u64),
+    _held: OwnedFd,
+}
 
 /// How often sled asked for a sync since the program started.
 pub fn syncs() -> u64 {
@@ -180,24 +188,33 @@ fn fail(error: c_int) -> ssize_t {
 fn remember(fd: c_int) {
     if let Some(file) = identity(fd) {
         let mut unreadable = UNREADABLE.lock().unwrap_or_else(PoisonError::into_inner);
-        if !unreadable.contains(&file) {
-            unreadable.push(file);
+        if unreadable.iter().any(|known| known.identity == file) || unreadable.len() >= UNREADABLE_MAX {
+            return;
         }
-        ANY_UNREADABLE.store(true, Ordering::Release);
+        if let Ok(held) = borrowed(fd).try_clone_to_owned() {
+            unreadable.push(Unreadable { identity: file, _held: held });
+            ANY_UNREADABLE.store(true, Ordering::Release);
+        }
     }
 }
 
 fn is_unreadable(fd: c_int) -> bool {
-    ANY_UNREADABLE.load(Ordering::Acquire)
-        && identity(fd).is_some_and(|file| UNREADABLE.lock().unwrap_or_else(PoisonError::into_inner).contains(&file))
+    if !ANY_UNREADABLE.load(Ordering::Acquire) {
+        return false;
+    }
+    let unreadable = UNREADABLE.lock().unwrap_or_else(PoisonError::into_inner);
+    identity(fd).is_some_and(|file| unreadable.iter().any(|known| known.identity == file))
 }
 
 /// Device and inode of an open file.
-#[allow(unsafe_code)]
 fn identity(fd: c_int) -> Option<(u64, u64)> {
-    // SAFETY: borrowed for this call only, by whoever holds the descriptor and calls with it.
-    let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
-    rustix::fs::fstat(fd).ok().map(|file| (file.st_dev, file.st_ino))
+    rustix::fs::fstat(borrowed(fd)).ok().map(|file| (file.st_dev, file.st_ino))
+}
+
+#[allow(unsafe_code)]
+fn borrowed<'a>(fd: c_int) -> BorrowedFd<'a> {
+    // SAFETY: for calls of this file only, which whoever holds the descriptor waits for.
+    unsafe { BorrowedFd::borrow_raw(fd) }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The log as readers see it: frames by place, volumes by number, few of them open at a time.
 //!
-//! Promise: a frame that is handed out is byte by byte what was written. Never writes; see `writer.rs`.
+//! Promise: a frame that is handed out is byte by byte what was written; a volume goes whole or not at all. Never writes to a volume; see
+//! `writer.rs`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
@@ -38,7 +39,11 @@ impl Log {
     pub fn at(dir: PathBuf, shape: Shape) -> Result<Self, Error> {
         let mut volumes = BTreeMap::new();
         for entry in fs::read_dir(&dir).map_err(|e| Error::io(&dir, e))? {
-            let name = entry.map_err(|e| Error::io(&dir, e))?.file_name();
+            let entry = entry.map_err(|e| Error::io(&dir, e))?;
+            let name = entry.file_name();
+            if !entry.file_type().map_err(|e| Error::io(&dir, e))?.is_dir() {
+                continue;
+            }
             if let Some(number) = name.to_str().and_then(volume_number) {
                 volumes.insert(number, Arc::new(Volume::at(&dir, number, shape)));
             }
@@ -81,7 +86,7 @@ impl Log {
     pub fn bury(&self) -> Result<(), Error> {
         for entry in fs::read_dir(&self.dir).map_err(|e| Error::io(&self.dir, e))? {
             let path = entry.map_err(|e| Error::io(&self.dir, e))?.path();
-            if path.extension().is_some_and(|extension| extension == DEAD_SUFFIX) {
+            if path.is_dir() && path.extension().is_some_and(|extension| extension == DEAD_SUFFIX) {
                 fs::remove_dir_all(&path).map_err(|e| Error::io(&path, e))?;
             }
         }
@@ -103,6 +108,15 @@ impl Log {
             .and_then(|()| super::durable::sync_dir(&self.dir))
             .and_then(|()| fs::remove_dir_all(&dead))
             .map_err(|e| Error::io(&dir, e))
+    }
+
+    /// Takes a volume out of the log and keeps its directory under another name, for a person to look at.
+    pub fn set_aside(&self, number: u32) -> Result<(), Error> {
+        let dir = super::volume::directory(&self.dir, number);
+        let aside = (0..).map(|n| dir.with_extension(format!("aside-{n}"))).find(|path| !path.exists());
+        self.volumes.write().unwrap_or_else(PoisonError::into_inner).remove(&number);
+        let Some(aside) = aside else { return Ok(()) };
+        fs::rename(&dir, &aside).and_then(|()| super::durable::sync_dir(&self.dir)).map_err(|e| Error::io(&dir, e))
     }
 
     /// A volume by its number.
@@ -130,18 +144,23 @@ impl Log {
         volumes.last_key_value().is_some_and(|(newest, _)| *newest == number)
     }
 
-    /// Writes down where the blocks of ended volumes lie, one volume after the other, so that their first reader need not look for
-    /// them. What cannot be written is tried again at the next start.
-    pub fn write_lists(&self) {
+    /// Writes down where the blocks of an ended volume lie, the oldest for which that was not done, so that its first reader need
+    /// not look for them. What cannot be written is tried again at the next start.
+    pub fn write_a_list(&self) {
         let volumes = self.volumes.read().unwrap_or_else(PoisonError::into_inner).clone();
         let newest = volumes.keys().next_back().copied().unwrap_or(0);
         let listed = self.listed_to.load(Ordering::Relaxed);
         for (number, volume) in volumes.range(listed + 1..newest.max(listed + 1)) {
-            if let Err(error) = volume.write_list() {
-                let error = &error as &dyn std::error::Error;
-                tracing::debug!(volume = number, error, "the list of a volume's blocks was not written");
-            }
             self.listed_to.store(*number, Ordering::Relaxed);
+            match volume.write_list() {
+                Ok(false) => {}
+                Ok(true) => return,
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::debug!(volume = number, error, "the list of a volume's blocks was not written");
+                    return;
+                }
+            }
         }
     }
 

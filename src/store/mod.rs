@@ -284,7 +284,7 @@ fn keep_house(shared: &Shared, awake: &Receiver<()>) {
                 shared.watch.look();
                 if shared.home.is_there() {
                     shared.space.tend();
-                    shared.log.write_lists();
+                    shared.log.write_a_list();
                 }
                 continue;
             }

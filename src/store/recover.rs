@@ -17,6 +17,9 @@ use super::rows::RowsError;
 use super::scan::{Scanned, Until};
 use super::writer::{self, Tail, Writer};
 
+/// Header and footer of the volume before fit below it.
+const FRESH_BYTES_MAX: u64 = 64 << 20;
+
 /// The newest volume in which anything was acknowledged.
 struct Found {
     number: u32,
@@ -35,7 +38,7 @@ impl Replay<'_> {
         let counters = known.at_least(self.replay_closed(number, mark)?);
         let newest = self.replay_newest(number, found.until, mark)?;
         let counters = counters.at_least(newest.counters);
-        let ending = newest.scanned.ending;
+        let ending = self.said(newest.scanned.ending, mark, clean);
         report_gaps(&newest.scanned);
         if newest.entries.is_empty() {
             return Err(damaged(number, "all of its acknowledged frames are missing"));
@@ -47,7 +50,7 @@ impl Replay<'_> {
         }
         let volume = self.log.volume(number)?;
         let footed = self.log.own_footer(number)?.is_some();
-        let unchanged = matches!(found.until, Until::Exactly(end) if end == ending.end) && !volume.is_retired();
+        let unchanged = matches!(found.until, Until::Exactly(end) if end == ending.end) && !volume.is_retired()?;
         if unchanged && undamaged && !footed {
             return Ok((Ok(Writer::resume(volume, newest.entries, ending, newest.scanned.payload_bytes)), counters));
         }
@@ -65,7 +68,7 @@ impl Replay<'_> {
             match self.log.header(number) {
                 Ok(header) if header.store == self.store => return Ok(Some(Found { number, until })),
                 Ok(_) => return Err(damaged(number, "it belongs to another store")),
-                Err(error) if error.is_damage() => {}
+                Err(error) if error.is_damage() && !error.is_unreadable() => {}
                 Err(error) => return Err(error),
             }
             if !matches!(until, Until::AtLeast(Address::START)) {
@@ -75,8 +78,19 @@ impl Replay<'_> {
             if self.log.volume(number)?.store()?.is_some_and(|store| store != self.store) {
                 return Err(damaged(number, "it belongs to another store"));
             }
-            self.log.discard(number)?;
+            let bytes = self.log.volume(number)?.file_bytes()?;
+            tracing::warn!(volume = number, bytes, "nothing in it was ever acknowledged, so it is given up");
+            // A fresh volume is small. A larger one in which nothing is left was something else, and a person may want to see it.
+            if bytes > FRESH_BYTES_MAX { self.log.set_aside(number)? } else { self.log.discard(number)? }
         }
+    }
+
+    /// An ending with the running hash that was noted when it was acknowledged: what was damaged since has another now, and the log
+    /// would seem to be another one ever after.
+    fn said(&self, ending: Ending, mark: Option<Mark>, clean: Option<Clean>) -> Ending {
+        let noted = [clean.map(|clean| clean.mark), mark].into_iter().flatten().map(|mark| mark.ending);
+        let same = noted.into_iter().find(|said| (said.volume, said.end) == (ending.volume, ending.end));
+        same.unwrap_or(ending)
     }
 
     /// Whether the log up to the catalog's mark is the one it was made from: either may have been put back from a copy.
@@ -92,17 +106,17 @@ impl Replay<'_> {
     /// least to where its raw bytes, the mark and that stop say that something was acknowledged.
     fn reach(&self, number: u32, mark: Option<Mark>, clean: Option<Clean>) -> Result<Until, Error> {
         let volume = self.log.volume(number)?;
+        let marked = mark.map(|mark| mark.ending).filter(|ending| ending.volume == number).map(|ending| ending.end);
         let clean = clean.filter(|clean| clean.mark.ending.volume == number);
         if let Some(clean) = clean
-            && volume.has_database()
-            && volume.digest()? == clean.digest
+            && marked <= Some(clean.mark.ending.end)
+            && volume.has_database()?
+            && volume.is_as(&clean.digest)
         {
             return Ok(Until::Exactly(clean.mark.ending.end));
         }
-        let known = [mark, clean.map(|clean| clean.mark)].into_iter().flatten().map(|mark| mark.ending);
-        let marked = known.filter(|ending| ending.volume == number).map(|ending| ending.end).max();
-        let marked = marked.unwrap_or(Address::START);
-        if !volume.has_database() {
+        let marked = marked.max(clean.map(|clean| clean.mark.ending.end)).unwrap_or(Address::START);
+        if !volume.has_database()? {
             return Ok(Until::AtLeast(marked));
         }
         volume.retire()?;

@@ -8,8 +8,8 @@ use std::sync::{PoisonError, RwLock};
 
 use super::place::Place;
 
-/// A frame of the largest chunk runs over fewer blocks than this.
-const WINDOW_BLOCKS: u32 = 32;
+/// A frame of the largest chunk, 16 MiB, runs over fewer blocks than this.
+const WINDOW_BLOCKS: u32 = 128;
 /// Windows that are remembered, 8 bytes each.
 const WINDOWS_MAX: usize = 100_000;
 
@@ -47,7 +47,7 @@ mod tests {
         assert!(!suspects.cover(at(1, 100)));
         suspects.add(at(1, 100));
         for (place, covered) in
-            [(at(1, 80), true), (at(1, 100), true), (at(1, 120), true), (at(1, 200), false), (at(2, 100), false)]
+            [(at(1, 20), true), (at(1, 100), true), (at(1, 200), true), (at(1, 400), false), (at(2, 100), false)]
         {
             assert_eq!(suspects.cover(place), covered, "{place}");
         }

@@ -13,7 +13,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -47,8 +47,15 @@ pub struct Volume {
     blocks: PieceFile<BlockKind>,
     slot: RwLock<Slot>,
     traffic_bytes: AtomicU64,
-    refused: AtomicBool,
+    refused: OnceLock<Refusal>,
     opened: OnceLock<Option<(u64, u64)>>,
+}
+
+/// Why sled has refused something of a volume.
+#[derive(Debug)]
+enum Refusal {
+    NoSpace,
+    Other,
 }
 
 /// How the blocks are reached.
@@ -89,7 +96,7 @@ impl Volume {
             blocks: PieceFile::of(BlockKind { volume: number, key: shape.key }),
             slot: RwLock::new(Slot::Raw),
             traffic_bytes: AtomicU64::new(0),
-            refused: AtomicBool::new(false),
+            refused: OnceLock::new(),
             opened: OnceLock::new(),
         }
     }
@@ -112,18 +119,20 @@ impl Volume {
 
     /// Reads block `number`, which the caller knows to lie below the volume's last one; `None` when it is damaged.
     pub fn get(&self, number: u32) -> Result<Option<Bytes>, Error> {
+        // Asked before the bytes are: what was written before that is in them, and only a file that is written grows.
+        let grows = self.is_written();
         let read = self.read(|db| db.open_tree(tree_name(number))?.get(number.to_be_bytes()));
         if let Some(Ok(Some(block))) = read {
             self.traffic_bytes.fetch_add(block.len() as u64, Ordering::Relaxed);
             return Ok(Some(Bytes::from_owner(block)));
         }
         let path = self.file()?;
-        let found = self.blocks.get(&path, number).map_err(|source| match raw::is_bad_sector(&source) {
+        let found = self.blocks.get(&path, number, grows).map_err(|source| match raw::is_bad_sector(&source) {
             true => Error::Unreadable { volume: self.number, block: number, source },
             false => Error::io(&path, source),
         })?;
         if found.is_some() && read.is_some() {
-            self.refuse("it does not give a block that is there");
+            self.refuse(&self.damaged("it does not give a block that is there"));
         }
         Ok(found)
     }
@@ -147,10 +156,14 @@ impl Volume {
         self.traffic_bytes.load(Ordering::Relaxed) > RECYCLE_BYTES
     }
 
-    /// Closes what is open of it; the next use opens it again. The writer flushes before.
+    /// Closes what is open of it; the next use opens it again. The writer flushes before. Where blocks lie is kept of a volume
+    /// that is written: what was found once stays there.
     pub fn close(&self) {
-        self.close_slot(&mut self.slot.write().unwrap_or_else(PoisonError::into_inner));
-        self.blocks.close();
+        let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
+        self.close_slot(&mut slot);
+        if matches!(*slot, Slot::Raw) {
+            self.blocks.close();
+        }
     }
 
     fn close_slot(&self, slot: &mut Slot) {
@@ -158,8 +171,8 @@ impl Volume {
         let Slot::Written(db) = slot else { return };
         let db = db.take();
         // sled syncs in its destructor and panics when that fails; what matters was flushed before, but nothing is written after.
-        if catch_unwind(AssertUnwindSafe(|| drop(db))).is_err() {
-            self.refuse("closing it failed");
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(db))) {
+            self.refuse(&self.panicked(&*panic));
         }
     }
 
@@ -190,13 +203,19 @@ impl Volume {
     }
 
     /// Whether sled ever wrote it; a crash while it was created may have left an empty directory.
-    pub fn has_database(&self) -> bool {
-        self.file().is_ok()
+    pub fn has_database(&self) -> Result<bool, Error> {
+        Ok(self.found()?.is_some())
     }
 
     /// Whether it was given up by [`Volume::retire`].
-    pub fn is_retired(&self) -> bool {
-        self.dir.join(CRASHED_FILE).exists()
+    pub fn is_retired(&self) -> Result<bool, Error> {
+        Ok(self.found()?.is_some_and(|path| path.ends_with(CRASHED_FILE)))
+    }
+
+    /// How long the file is that holds its blocks.
+    pub fn file_bytes(&self) -> Result<u64, Error> {
+        let Some(path) = self.found()? else { return Ok(0) };
+        fs::metadata(&path).map(|file| file.len()).map_err(|e| Error::io(&path, e))
     }
 
     /// Whether its database is where it was when sled first opened it, and the same one.
@@ -212,10 +231,11 @@ impl Volume {
         self.close_slot(&mut slot);
         *slot = Slot::Raw;
         self.blocks.close();
-        let (db, crashed) = (self.dir.join(DB_FILE), self.dir.join(CRASHED_FILE));
-        let renamed = if db.exists() && !crashed.exists() { fs::rename(&db, &crashed) } else { Ok(()) };
+        let Some(found) = self.found()? else { return Ok(()) };
+        let crashed = self.dir.join(CRASHED_FILE);
+        let renamed = if found == crashed { Ok(()) } else { fs::rename(&found, &crashed) };
         renamed
-            .and_then(|()| if crashed.exists() { durable::sync_file(&crashed) } else { Ok(()) })
+            .and_then(|()| durable::sync_file(&crashed))
             .and_then(|()| durable::sync_dir(&self.dir))
             .map_err(|e| Error::io(&crashed, e))
     }
@@ -223,6 +243,20 @@ impl Volume {
     /// A hash of all that sled left of it on the disk: while it is the same, sled may go on from there.
     pub fn digest(&self) -> Result<[u8; 32], Error> {
         clean::digest(&self.dir).map_err(|e| Error::io(&self.dir, e))
+    }
+
+    /// Whether it has that digest; one that cannot be read has not.
+    pub fn is_as(&self, digest: &[u8; 32]) -> bool {
+        self.digest()
+            .inspect_err(|error| {
+                let error = error as &dyn std::error::Error;
+                tracing::warn!(
+                    volume = self.number,
+                    error,
+                    "the newest volume cannot be read whole, so it is ended here"
+                );
+            })
+            .is_ok_and(|found| found == *digest)
     }
 
     /// The furthest end that its bytes call acknowledged, and whether parts of them could not be read.
@@ -234,18 +268,28 @@ impl Volume {
 
     /// The store its header names, if there is one in the file's bytes, also where no block verifies for this store.
     pub fn store(&self) -> Result<Option<[u8; 16]>, Error> {
-        self.file().map_or(Ok(None), |path| raw::store_of(&path).map_err(|e| Error::io(&path, e)))
+        self.found()?.map_or(Ok(None), |path| raw::store_of(&path).map_err(|e| Error::io(&path, e)))
     }
 
-    /// Writes down where its blocks lie, if that was not done yet. For volumes that nobody writes any more.
-    pub fn write_list(&self) -> Result<(), Error> {
-        if self.is_written() { Ok(()) } else { self.raw(PieceFile::write_list) }
+    /// Writes down where its blocks lie, if that was not done yet, and says whether it was done now. For volumes that nobody
+    /// writes any more.
+    pub fn write_list(&self) -> Result<bool, Error> {
+        if self.is_written() { Ok(false) } else { self.raw(PieceFile::write_list) }
     }
 
-    /// The file that holds its blocks.
+    /// The file that holds its blocks, if it is there: what may not be looked at is not missing.
+    fn found(&self) -> Result<Option<PathBuf>, Error> {
+        for name in [CRASHED_FILE, DB_FILE] {
+            let path = self.dir.join(name);
+            if path.try_exists().map_err(|e| Error::io(&path, e))? {
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
+    }
+
     fn file(&self) -> Result<PathBuf, Error> {
-        let names = [CRASHED_FILE, DB_FILE].map(|name| self.dir.join(name));
-        names.into_iter().find(|path| path.exists()).ok_or_else(|| self.damaged("its database is not there"))
+        self.found()?.ok_or_else(|| self.damaged("its database is not there"))
     }
 
     /// Asks the bytes of the file.
@@ -260,7 +304,7 @@ impl Volume {
         let Slot::Written(Some(db)) = &*slot else { return None };
         let read = self.guarded(|| work(db));
         if let Err(error) = &read {
-            self.refuse(&error.to_string());
+            self.refuse(error);
         }
         Some(read)
     }
@@ -269,8 +313,10 @@ impl Volume {
     /// failed while it was opened, and what comes after a failed sync cannot be trusted.
     fn write<T>(&self, work: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, Error> {
         loop {
-            if self.refused.load(Ordering::Acquire) {
-                return Err(Error::Refused("sled refused the volume before"));
+            match self.refused.get() {
+                Some(Refusal::NoSpace) => return Err(Error::NoSpace),
+                Some(Refusal::Other) => return Err(Error::Refused("sled refused the volume before")),
+                None => {}
             }
             let slot = self.slot.read().unwrap_or_else(PoisonError::into_inner);
             if let Slot::Written(Some(db)) = &*slot {
@@ -333,8 +379,10 @@ impl Volume {
     }
 
     /// It is never written again; the reads go on without sled.
-    fn refuse(&self, reason: &str) {
-        if !self.refused.swap(true, Ordering::AcqRel) {
+    fn refuse(&self, why: &Error) {
+        let refusal = if matches!(why, Error::NoSpace) { Refusal::NoSpace } else { Refusal::Other };
+        if self.refused.set(refusal).is_ok() {
+            let reason = why as &dyn std::error::Error;
             tracing::error!(volume = self.number, reason, "sled refuses a volume; its blocks are read without it");
         }
     }

@@ -81,11 +81,6 @@ impl Checked {
     pub fn is_clean(&self) -> bool {
         self.places.is_empty() && self.versions.is_empty()
     }
-
-    /// Nothing found but volumes that sled refuses and that are read without it.
-    pub fn only_refusals(&self) -> bool {
-        self.places.iter().all(|place| place.starts_with("sled refuses volume")) && self.versions.is_empty()
-    }
 }
 
 impl Look {

@@ -223,7 +223,7 @@ impl Hearing<'_> {
             self.version(look, id, &truth, clean);
         }
         // A volume that sled refuses is worth a word even where its blocks are all there.
-        let calm = matches!(&look.check, Some(Ok(checked)) if checked.only_refusals());
+        let calm = matches!(&look.check, Some(Ok(checked)) if checked.is_clean());
         if !self.hit.blocks && (self.lost || !calm) {
             let said = self.said.clone().unwrap_or_default();
             self.complain(format!("no block is hit, and not all is right: {said}; check: {:?}", look.check));

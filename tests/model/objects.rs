@@ -142,7 +142,7 @@ fn named(kind: u8, body: &[u8]) -> ObjectName {
 }
 
 fn begin(services: &Services, whose: Whose, repo: u8, name: ObjectName, body: &[u8]) -> Result<ObjectIntake, Error> {
-    let length = (body.len() % 2 == 0).then_some(body.len() as u64);
+    let length = body.len().is_multiple_of(2).then_some(body.len() as u64);
     services.receive_object(&access(services, whose, repo, Rights::AppendOnly), name, length, Proof::Name)
 }
 

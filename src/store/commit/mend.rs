@@ -11,20 +11,26 @@ use crate::store::mark::Mark;
 use crate::store::replay::Replay;
 use crate::store::shared::Shared;
 
-/// A rebuild of the catalog that failed is tried again after so long.
-const MEND_EVERY: Duration = Duration::from_secs(60);
+/// A rebuild of the catalog that failed is tried again after so long at first, …
+const MEND_AFTER: Duration = Duration::from_secs(60);
+/// … and after so long at last: each try ends a volume.
+const MEND_AFTER_MAX: Duration = Duration::from_secs(6 * 3600);
 
 impl Keeper {
     /// A reader met a damaged page of the catalog: all of it is made anew from the volumes, while readers have the old one.
     pub(super) fn mend_catalog(&mut self) {
-        if !self.shared.rows.is_damaged() || self.mend_after.is_some_and(|then| Instant::now() < then) {
+        if !self.shared.rows.is_damaged() || self.mended.is_some_and(|(at, pause)| at.elapsed() < pause) {
             return;
         }
-        self.mend_after = Some(Instant::now() + MEND_EVERY);
+        let pause = self.mended.map_or(MEND_AFTER, |(_, pause)| (pause * 4).min(MEND_AFTER_MAX));
+        self.mended = Some((Instant::now(), pause));
         tracing::error!("the catalog is damaged and is rebuilt from the volumes");
         let begun = Instant::now();
         match self.rebuild_catalog() {
-            Ok(()) => tracing::warn!(seconds = begun.elapsed().as_secs(), "the catalog is rebuilt"),
+            Ok(()) => {
+                self.mended = Some((Instant::now(), MEND_AFTER));
+                tracing::warn!(seconds = begun.elapsed().as_secs(), "the catalog is rebuilt");
+            }
             Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "the catalog could not be rebuilt"),
         }
     }

@@ -66,7 +66,8 @@ pub struct Keeper {
     counters: Counters,
     group: Group,
     checkpoint: SyncSender<()>,
-    mend_after: Option<Instant>,
+    /// When the catalog was last made anew, or tried to be, and how long that is not tried again.
+    mended: Option<(Instant, Duration)>,
 }
 
 /// What was appended and decided since the last sync.
@@ -91,7 +92,7 @@ impl Keeper {
         counters: Counters,
         checkpoint: SyncSender<()>,
     ) -> Self {
-        Self { shared, store, limits, writer: tail, counters, group: Group::default(), checkpoint, mend_after: None }
+        Self { shared, store, limits, writer: tail, counters, group: Group::default(), checkpoint, mended: None }
     }
 
     /// Begins the next volume if the last one has ended. On a full disk that is tried again when something is to be written.

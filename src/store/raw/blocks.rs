@@ -46,7 +46,7 @@ impl BlockKind {
     }
 }
 
-/// The store that the header of a volume in the file at `path` names, whoever's volume it is.
+/// The store that the header of a volume in the file at `path` names, whose volume ever it is.
 pub fn store_of(path: &Path) -> io::Result<Option<[u8; 16]>> {
     let mut store = None;
     Pieces::scan(File::open(path)?, block::MAGIC, |bytes| {
@@ -115,10 +115,12 @@ mod tests {
         let blocks: Vec<_> = (0..9).map(|number| block(&key, number, &[number as u8; 700])).collect();
         let fresh = || PieceFile::of(BlockKind { volume: 7, key });
         let whole = |file: &PieceFile<BlockKind>| {
-            (0..9).all(|number| file.get(&path, number).expect("read").as_deref() == Some(&blocks[number as usize][..]))
+            (0..9).all(|number| {
+                file.get(&path, number, false).expect("read").as_deref() == Some(&blocks[number as usize][..])
+            })
         };
         std::fs::write(&path, blocks.concat()).expect("written");
-        fresh().write_list(&path).expect("listed");
+        assert!(fresh().write_list(&path).expect("listed"));
         let list = home.path().join("pieces");
         let text = std::fs::read(&list).expect("a list");
         assert!(whole(&fresh()));
@@ -131,7 +133,25 @@ mod tests {
             std::fs::write(&list, flipped).expect("written");
             assert!(whole(&fresh()), "byte {at} of the list");
         }
+        assert!(fresh().write_list(&path).is_ok_and(|now| !now), "there is one");
         std::fs::remove_file(&path).expect("removed");
-        assert!(fresh().get(&path, 0).is_err());
+        assert!(fresh().get(&path, 0, false).is_err());
+    }
+
+    #[test]
+    fn what_is_added_to_a_file_that_grows_is_found() {
+        let home = tempfile::tempdir().expect("a directory");
+        let (key, path) = (BlockKey::of([1; 16]), home.path().join("db"));
+        let file = PieceFile::of(BlockKind { volume: 7, key });
+        let mut bytes = Vec::new();
+        for number in 0..20 {
+            bytes.extend_from_slice(&[0xEE; 77]);
+            bytes.extend_from_slice(&block(&key, number, &[number as u8; 7000]));
+            std::fs::write(&path, &bytes).expect("written");
+            assert_eq!(file.get(&path, number + 1, true).expect("read"), None);
+            for known in 0..=number {
+                assert!(file.get(&path, known, true).expect("read").is_some(), "block {known} of {number}");
+            }
+        }
     }
 }

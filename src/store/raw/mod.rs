@@ -13,7 +13,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use memchr::memmem;
@@ -62,76 +62,131 @@ struct Spot {
 #[derive(Debug)]
 pub struct PieceFile<K> {
     kind: K,
-    found: Mutex<Option<Arc<Pieces>>>,
+    known: Mutex<Known>,
+    /// Held while the file is looked through, so that one reader does it and the others wait for what it finds.
+    looking: Mutex<()>,
+}
+
+/// What was found, and how often it was forgotten: what is found by a look that began before that is not kept.
+#[derive(Debug, Default)]
+struct Known {
+    pieces: Option<Arc<Pieces>>,
+    forgotten: u64,
 }
 
 impl<K: Kind> PieceFile<K> {
     /// A file with pieces of this kind; nothing is opened yet.
     pub fn of(kind: K) -> Self {
-        Self { kind, found: Mutex::new(None) }
+        Self { kind, known: Mutex::default(), looking: Mutex::new(()) }
     }
 
     /// The bytes of a piece that verifies, from the database file at `path`; `None` when there is none to be had, and an error for
-    /// which [`is_bad_sector`] holds when the disk does not give it.
-    pub fn get(&self, path: &Path, number: u32) -> io::Result<Option<Bytes>> {
-        let found = self.found(path)?;
-        match found.read(&self.kind, number)? {
-            None if found.listed => self.look_again(path)?.read(&self.kind, number),
-            piece => Ok(piece),
+    /// which [`is_bad_sector`] holds when the disk does not give it. In a file that `grows`, what was found once is not all.
+    pub fn get(&self, path: &Path, number: u32, grows: bool) -> io::Result<Option<Bytes>> {
+        let pieces = self.pieces(path)?;
+        if let Some(piece) = pieces.read(&self.kind, number)? {
+            return Ok(Some(piece));
         }
+        if grows && !pieces.listed {
+            let more = self.look(path, &pieces, pieces.end())?;
+            if let Some(piece) = more.read(&self.kind, number)? {
+                return Ok(Some(piece));
+            }
+        }
+        if !grows && !pieces.listed {
+            return Ok(None);
+        }
+        if pieces.listed {
+            // It is wrong; the next start writes another.
+            let _ = remove_list(path);
+        }
+        self.look(path, &pieces, 0)?.read(&self.kind, number)
     }
 
     /// The highest number there is.
     pub fn last(&self, path: &Path) -> io::Result<Option<u32>> {
-        Ok(self.found(path)?.last())
+        Ok(self.pieces(path)?.last())
     }
 
     /// Whether the piece numbers are exactly `wanted`, in order.
     pub fn holds(&self, path: &Path, wanted: impl Iterator<Item = u32>) -> io::Result<bool> {
-        Ok(self.found(path)?.spots.iter().map(|spot| spot.number).eq(wanted))
+        Ok(self.pieces(path)?.spots.iter().map(|spot| spot.number).eq(wanted))
     }
 
     /// Forgets what was found and closes the file.
     pub fn close(&self) {
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let mut known = self.lock();
+        known.pieces = None;
+        known.forgotten += 1;
     }
 
-    /// Writes down beside the database where its pieces lie, unless that was done. For files that nobody writes any more.
-    pub fn write_list(&self, path: &Path) -> io::Result<()> {
+    /// Writes down beside the database where its pieces lie, unless that was done; says whether it was done now. For files that
+    /// nobody writes any more.
+    pub fn write_list(&self, path: &Path) -> io::Result<bool> {
         let at = list::beside(path);
-        if at.exists() && self.found(path)?.listed {
-            return Ok(());
+        if at.exists() {
+            return Ok(false);
         }
-        let found = self.look_again(path)?;
-        if found.unreadable {
-            Ok(())
-        } else {
-            list::write(&at, self.kind.key(), found.file.metadata()?.len(), &found.spots)
+        let pieces = self.scan(File::open(path)?)?;
+        if !pieces.unreadable {
+            list::write(&at, self.kind.key(), pieces.file.metadata()?.len(), &pieces.spots)?;
         }
+        Ok(true)
     }
 
-    fn found(&self, path: &Path) -> io::Result<Arc<Pieces>> {
-        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = found.as_ref() {
-            return Ok(Arc::clone(found));
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pieces(&self, path: &Path) -> io::Result<Arc<Pieces>> {
+        if let Some(pieces) = &self.lock().pieces {
+            return Ok(Arc::clone(pieces));
         }
+        let _one = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let forgotten = {
+            let known = self.lock();
+            if let Some(pieces) = &known.pieces {
+                return Ok(Arc::clone(pieces));
+            }
+            known.forgotten
+        };
         let file = File::open(path)?;
         let spots = list::read(&list::beside(path), self.kind.key(), file.metadata()?.len());
         let pieces = match spots {
             Some(spots) => Pieces { file, spots, unreadable: false, listed: true },
             None => self.scan(file)?,
         };
-        Ok(Arc::clone(found.insert(Arc::new(pieces))))
+        Ok(self.keep(pieces, forgotten))
+    }
+
+    /// Looks through the file from `from` on, unless somebody has since `before` was found.
+    fn look(&self, path: &Path, before: &Arc<Pieces>, from: u64) -> io::Result<Arc<Pieces>> {
+        let _one = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let forgotten = {
+            let known = self.lock();
+            match &known.pieces {
+                Some(pieces) if from > 0 && !Arc::ptr_eq(pieces, before) => return Ok(Arc::clone(pieces)),
+                _ => known.forgotten,
+            }
+        };
+        let mut found = Pieces::scan_from(File::open(path)?, from, K::MAGIC, |bytes| self.kind.verify(bytes))?;
+        if from > 0 {
+            found.add(before);
+        }
+        Ok(self.keep(found, forgotten))
+    }
+
+    fn keep(&self, pieces: Pieces, forgotten: u64) -> Arc<Pieces> {
+        let pieces = Arc::new(pieces);
+        let mut known = self.lock();
+        if known.forgotten == forgotten {
+            known.pieces = Some(Arc::clone(&pieces));
+        }
+        pieces
     }
 
     fn scan(&self, file: File) -> io::Result<Pieces> {
         Pieces::scan(file, K::MAGIC, |bytes| self.kind.verify(bytes))
-    }
-
-    fn look_again(&self, path: &Path) -> io::Result<Arc<Pieces>> {
-        let pieces = Arc::new(self.scan(File::open(path)?)?);
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&pieces));
-        Ok(pieces)
     }
 }
 
@@ -164,10 +219,20 @@ pub struct Pieces {
 
 impl Pieces {
     /// Looks through `file` for pieces that begin with `magic` and that `verify` accepts.
-    pub fn scan(file: File, magic: [u8; 4], mut verify: impl FnMut(&[u8]) -> Option<Piece>) -> io::Result<Self> {
+    pub fn scan(file: File, magic: [u8; 4], verify: impl FnMut(&[u8]) -> Option<Piece>) -> io::Result<Self> {
+        Self::scan_from(file, 0, magic, verify)
+    }
+
+    /// The same from a place on where no piece lies across.
+    fn scan_from(
+        file: File,
+        mut from: u64,
+        magic: [u8; 4],
+        mut verify: impl FnMut(&[u8]) -> Option<Piece>,
+    ) -> io::Result<Self> {
         let mut pieces = Self { file, spots: Vec::new(), unreadable: false, listed: false };
         let mut window = vec![0; WINDOW_BYTES];
-        let (mut from, mut free) = (0, 0);
+        let mut free = from;
         loop {
             let filled = pieces.fill(&mut window, from)?;
             for offset in memmem::find_iter(&window[..filled], &magic) {
@@ -184,10 +249,26 @@ impl Pieces {
             }
             from += (WINDOW_BYTES - PIECE_BYTES_MAX) as u64;
         }
-        // sled may have moved a piece: either place of it is as good.
-        pieces.spots.sort_by_key(|spot| (spot.number, spot.at));
-        pieces.spots.dedup_by_key(|spot| spot.number);
+        pieces.sort();
         Ok(pieces)
+    }
+
+    /// By number. sled may have moved a piece: either place of it is as good.
+    fn sort(&mut self) {
+        self.spots.sort_by_key(|spot| (spot.number, spot.at));
+        self.spots.dedup_by_key(|spot| spot.number);
+    }
+
+    /// Adds what an earlier look found.
+    fn add(&mut self, earlier: &Self) {
+        self.spots.extend_from_slice(&earlier.spots);
+        self.unreadable |= earlier.unreadable;
+        self.sort();
+    }
+
+    /// Where the last of them ends in the file.
+    fn end(&self) -> u64 {
+        self.spots.iter().map(|spot| spot.at + u64::from(spot.bytes)).max().unwrap_or(0)
     }
 
     /// The highest number found.
@@ -205,7 +286,12 @@ impl Pieces {
         let Ok(spot) = self.spots.binary_search_by_key(&number, |spot| spot.number) else { return Ok(None) };
         let Spot { bytes, at, .. } = self.spots[spot];
         let mut piece = vec![0; bytes as usize];
-        match self.file.read_exact_at(&mut piece, at) {
+        let mut read = self.file.read_exact_at(&mut piece, at);
+        if read.as_ref().is_err_and(is_bad_sector) {
+            // A disk that failed once may do better; what is given up here can be lost to the catalog.
+            read = self.file.read_exact_at(&mut piece, at);
+        }
+        match read {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             read => read?,
         }

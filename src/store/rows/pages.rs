@@ -1,5 +1,5 @@
 //! The pages of one run by their numbers, read from the bytes of its file: sled is not opened for reading.
-//! Promises that a page is handed out only when it verifies for its run and number. It never writes to a run.
+//! Promises that a page is handed out only when it verifies for its run and number. It never changes a run; the list of its pages is written beside it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -61,7 +61,7 @@ impl PageFile {
 
     /// A page that verifies; `None` when there is no such page to be had.
     pub fn page(&self, number: u32) -> Result<Option<Bytes>, RowsError> {
-        match self.pieces.get(&self.file(), number) {
+        match self.pieces.get(&self.file(), number, false) {
             Err(error) if raw::is_bad_sector(&error) => {
                 tracing::error!(run = self.span.name(), page = number, "the disk cannot read a page of the catalog");
                 Err(RowsError::Damaged { run: self.span.name(), page: number })
@@ -73,7 +73,7 @@ impl PageFile {
     /// An error unless all of `pages` pages and the footer are in the file; writes down where they lie.
     pub fn require_whole(&self, pages: u32) -> Result<(), RowsError> {
         let file = self.file();
-        let whole = self.pieces.write_list(&file).and_then(|()| {
+        let whole = self.pieces.write_list(&file).and_then(|_| {
             let wanted = (0..pages).chain([FOOTER_PAGE]);
             self.pieces.holds(&file, wanted)
         });
