@@ -115,6 +115,7 @@ impl Error {
             Self::Config(_) | Self::Realm(server::NoRealm::Invalid(_)) => Cause::Usage,
             Self::Store { source, .. } | Self::Export(source) | Self::Import { source, .. } => cause_of(source),
             Self::Service(service::Error::NoSpace) => Cause::NoSpace,
+            Self::Service(service::Error::NotRepository { .. }) => Cause::Usage,
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Cause::NotFound,
             _ => Cause::Other,
         }
@@ -197,6 +198,12 @@ pub fn import(config: &Config, input: &mut dyn Read) -> Result<Imported, Error> 
     let imported = store::import(&config.data, input, options(config)).map_err(refused)?;
     Known::at(config.known.clone()).remember(&config.data);
     Ok(imported)
+}
+
+/// The services of a store that is there, for a command. Whoever asks closes them.
+pub fn opened(config: &Config) -> Result<Services, Error> {
+    require_store(config)?;
+    open(config)
 }
 
 /// Opens the data directory, unless it is not what it was the last time.

@@ -16,6 +16,9 @@ pub enum Failure {
     /// What was typed cannot be done as it was meant.
     #[error("{0}")]
     Usage(String),
+    /// What was asked for is not there.
+    #[error("{0}")]
+    Missing(String),
     /// A file that was named could not be had.
     #[error("cannot use {}", path.display())]
     File {
@@ -47,6 +50,7 @@ impl Failure {
     pub fn number(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
+            Self::Missing(_) => 10,
             Self::File { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => 10,
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => 14,

@@ -8,6 +8,7 @@ mod export;
 mod hold;
 mod import;
 mod rebuild;
+mod repo;
 mod restic;
 mod serve;
 
@@ -41,6 +42,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Make the catalog anew from the volumes alone
     Rebuild(rebuild::RebuildArgs),
+    /// List, show, remove or take over restic's repositories
+    Repo(repo::RepoArgs),
     /// Write everything to one file or to stdout, for another machine or format
     Export(export::ExportArgs),
     /// Make a new data directory from an export
@@ -86,6 +89,7 @@ pub fn run(words: Vec<OsString>) -> Result<ExitCode, Failure> {
         Some(Command::Serve(args)) => serve::run(args),
         Some(Command::Check(args)) => check::run(args),
         Some(Command::Rebuild(args)) => rebuild::run(args),
+        Some(Command::Repo(args)) => repo::run(args),
         Some(Command::Export(args)) => export::run(args),
         Some(Command::Import(args)) => import::run(args),
         Some(Command::Hold(args)) => hold::run(args),

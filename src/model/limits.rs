@@ -41,6 +41,9 @@ pub const CHANGE_THREADS_MAX: usize = 48;
 pub const BODY_IDLE: Duration = Duration::from_secs(60);
 /// A client gets so long for its request line and headers.
 pub const HEADERS_READ: Duration = Duration::from_secs(20);
+/// The same for a later request of a connection, counted from the end of the one before: hyper has one clock for both. Go's clients
+/// keep idle connections for 90 s and do not send a POST again that met a closed one.
+pub const HEADERS_READ_LATER: Duration = Duration::from_secs(120);
 /// Open connections over all listeners; well below the usual limit of descriptors.
 pub const CONNECTIONS_MAX: usize = 4096;
 /// Header fields of one request.

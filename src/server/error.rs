@@ -241,7 +241,9 @@ fn told_by_service(error: &service::Error) -> Told {
         E::DamagedObject { .. } => {
             told(S::INTERNAL_SERVER_ERROR, "damaged", "The stored content of this object is damaged.")
         }
-        E::Internal(_) => told(S::INTERNAL_SERVER_ERROR, "internal", INTERNAL),
+        E::NotRepository { .. } | E::Unreadable(_) | E::Internal(_) => {
+            told(S::INTERNAL_SERVER_ERROR, "internal", INTERNAL)
+        }
     }
 }
 

@@ -44,7 +44,7 @@ const GET_OR_POST: &[Method] = &[Method::GET, Method::POST];
 const PUT_OR_POST: &[Method] = &[Method::PUT, Method::POST];
 const DELETE: &[Method] = &[Method::DELETE];
 
-/// The contract, row by row.
+/// The contract, row by row, and our own additions below `/api/v1/`.
 static ROUTES: &[Route] = &[
     open(GET, "/status", |_, _| Box::pin(api::status::show())),
     open(GET_OR_POST, "/account/register", |context, request| Box::pin(api::account::register(context, request))),
@@ -53,6 +53,7 @@ static ROUTES: &[Route] = &[
     guarded(GET, "/list/devices", |context, session, _| Box::pin(api::files::devices(context, session))),
     guarded(GET, "/download", |context, session, request| Box::pin(api::download::version(context, session, request))),
     guarded(PUT_OR_POST, "/upload", |context, session, request| Box::pin(api::upload::file(context, session, request))),
+    guarded(GET, "/api/v1/repos", |context, session, _| Box::pin(api::repo::list(context, session))),
     guarded(DELETE, "/remove/file", |context, session, request| Box::pin(api::remove::file(context, session, request))),
     guarded(DELETE, "/remove/fileVersion", |context, session, request| {
         Box::pin(api::remove::version(context, session, request))

@@ -126,7 +126,7 @@ impl House {
             .timer(TokioTimer::new())
             // Who has said all and closes its half still waits for the answer.
             .half_close(true)
-            .header_read_timeout(limits::HEADERS_READ)
+            .header_read_timeout(limits::HEADERS_READ_LATER)
             .max_headers(limits::HEADERS_MAX)
             .max_buf_size(limits::HEAD_BYTES_MAX);
         builder

@@ -1,5 +1,8 @@
 //! What a service could not do, in the service's own words. Knows no status and no header.
 
+use std::io;
+use std::path::PathBuf;
+
 use crate::chunk::ChunkError;
 use crate::model::{Invalid, ObjectName, Sha256, VersionId};
 use crate::store;
@@ -80,6 +83,15 @@ pub enum Error {
         /// The most.
         bytes_max: u64,
     },
+    /// A directory that should be a repository is none.
+    #[error("{} is no repository of restic's: it has no file config", dir.display())]
+    NotRepository {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// A file outside of the store could not be read.
+    #[error("it cannot be read")]
+    Unreadable(#[source] io::Error),
     /// The access may add and read, and nothing else.
     #[error("the access is append-only")]
     AppendOnly,

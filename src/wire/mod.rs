@@ -5,6 +5,7 @@ pub mod account;
 pub mod error;
 pub mod file;
 pub mod preamble;
+pub mod repo;
 pub mod restic;
 pub mod status;
 

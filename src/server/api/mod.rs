@@ -12,3 +12,4 @@ pub mod upload;
 pub mod download;
 
 pub mod remove;
+pub mod repo;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::model::random::random;
 use crate::model::{AccountId, Secret, Username};
-use crate::service::{Error, Services};
+use crate::service::{Error, Services, Session};
 
 /// Restic asks with every request; what changes an account counts at once, so this bounds only the rest.
 const REMEMBERED: Duration = Duration::from_secs(600);
@@ -112,6 +112,11 @@ impl Services {
             self.inner.remembered.put(hash, entry);
         }
         Ok(Owner { account: AccountId(account) })
+    }
+
+    /// The owner that a session is of.
+    pub fn owner_of(&self, session: &Session) -> Owner {
+        Owner { account: session.account() }
     }
 
     /// The owner of the account-less realm: for whoever reaches this machine's own socket or listener for it.

@@ -8,12 +8,14 @@ mod credentials;
 mod intake;
 mod object;
 mod repo;
+mod takeover;
 
 pub(super) use self::credentials::Remembered;
 pub use self::credentials::{Credentials, Owner};
 pub use self::intake::{ObjectIntake, Proof};
 pub use self::object::{ObjectListing, ObjectStat, StoredObject};
-pub use self::repo::{RepoSummary, RepoUsage};
+pub use self::repo::{RepoReport, RepoSummary, RepoUsage};
+pub use self::takeover::Takeover;
 
 use crate::model::{AccountId, ObjectKind, RepoPath};
 use crate::service::Error;

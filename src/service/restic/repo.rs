@@ -3,7 +3,7 @@
 use super::object::AUTHOR;
 use super::{Owner, RepoAccess, Rights};
 use crate::model::{ObjectKind, RepoPath, Timestamp};
-use crate::service::{Error, Services, Thing};
+use crate::service::{Error, Services, Session, Thing};
 use crate::store::{self, Operation, RepoOperation};
 
 /// A repository.
@@ -13,6 +13,17 @@ pub struct RepoSummary {
     pub path: RepoPath,
     /// When it was made.
     pub created: Timestamp,
+}
+
+/// A repository with what is in it, now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepoReport {
+    /// The repository.
+    pub repo: RepoSummary,
+    /// What is in it.
+    pub usage: RepoUsage,
+    /// The moment it was looked at, for ages.
+    pub now: Timestamp,
 }
 
 /// What is in a repository.
@@ -38,6 +49,21 @@ impl Services {
             Ok(RepoSummary { path: RepoPath::parse(&entry.path)?, created: Timestamp(entry.row.created) })
         };
         repos.map(|entry| summary(entry?)).collect()
+    }
+
+    /// The repositories of a session's account with what is in them. Reads the rows of all their objects.
+    pub fn repo_reports(&self, session: &Session) -> Result<Vec<RepoReport>, Error> {
+        self.repo_reports_of(&self.owner_of(session))
+    }
+
+    /// The same for an owner.
+    pub fn repo_reports_of(&self, owner: &Owner) -> Result<Vec<RepoReport>, Error> {
+        let now = self.inner.clock.now();
+        let report = |repo: RepoSummary| {
+            let access = RepoAccess::new(owner, repo.path.clone(), Rights::AppendOnly);
+            Ok(RepoReport { usage: self.repo_usage(&access)?, repo, now })
+        };
+        self.repos(owner)?.into_iter().map(report).collect()
     }
 
     /// What is in a repository. Reads the rows of all its objects.

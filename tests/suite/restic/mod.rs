@@ -10,6 +10,7 @@ mod http2;
 mod listing;
 mod objects;
 mod ranges;
+mod repos;
 mod repository;
 mod uploads;
 

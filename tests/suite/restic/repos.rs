@@ -1,0 +1,117 @@
+//! `rbackup repo` and `/api/v1/repos`: repositories seen from outside of restic.
+
+use super::home;
+use crate::support::{House, sha256_hex};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+fn json_of(ran: &Output) -> Value {
+    assert!(ran.status.success(), "{ran:?}");
+    serde_json::from_slice(&ran.stdout).expect("JSON")
+}
+
+#[test]
+fn the_account_is_shown_its_repositories() {
+    let home = home();
+    let repos = || home.house.curl("/api/v1/repos").session(&home.member.session).send().expect(200).json();
+    assert_eq!(repos(), json!([]));
+    home.house.curl("/api/v1/repos").send().refused(401, "no_session");
+    home.put("/restic/photos/", "data", &[7; 1000]);
+    home.put("/restic/photos/", "snapshots", b"snapshot");
+    home.put("/restic/photos/", "locks", b"lock");
+    home.get("POST", "/restic/?create=true").expect(200);
+    let shown = repos();
+    let (root, photos) = (&shown[0], &shown[1]);
+    assert_eq!((&root["name"], &root["objects"], &root["last_write"]), (&json!(""), &json!(0), &Value::Null));
+    assert_eq!((&photos["name"], &photos["objects"], &photos["bytes"]), (&json!("photos"), &json!(3), &json!(1012)));
+    assert_eq!((&photos["snapshots"], &photos["locks"].as_array().map(Vec::len)), (&json!(1), &Some(1)));
+    assert!(photos["locks"][0]["age_s"].as_u64().is_some_and(|age| age < 60), "{photos}");
+}
+
+#[test]
+fn repositories_are_listed_shown_and_removed_from_the_shell() {
+    let mut home = home();
+    home.post("/restic/a/b/config", b"config").expect(200);
+    home.put("/restic/a/b/", "data", b"pack");
+    home.post("/restic/kept/config", b"kept").expect(200);
+    assert_eq!(home.house.run(&["repo", "list", "--account", "anna"]).status.code(), Some(11), "a server has it");
+    home.house.stop();
+    let run = |words: &[&str]| {
+        let (command, rest) = words.split_first().expect("a command");
+        home.house.run(&[&["repo", *command, "--account", "anna"], rest].concat())
+    };
+    let list = json_of(&run(&["list", "--json"]));
+    assert_eq!((&list[0]["name"], &list[1]["name"], &list[0]["bytes"]), (&json!("a/b"), &json!("kept"), &json!(10)));
+    assert_eq!(json_of(&run(&["show", "a/b", "--json"]))["objects"], 2);
+    assert_eq!(run(&["remove", "a/b"]).status.code(), Some(2), "it is only said what would go");
+    assert!(run(&["remove", "a/b", "--yes"]).status.success());
+    assert_eq!(run(&["show", "a/b"]).status.code(), Some(10));
+    assert_eq!(run(&["show", "../b"]).status.code(), Some(2));
+    assert_eq!(home.house.run(&["repo", "list", "--account", "nobody"]).status.code(), Some(10));
+    assert_eq!(json_of(&home.house.run(&["repo", "list", "--json"])), json!([]), "the local realm has none");
+    home.house.open();
+    assert_eq!(home.get("GET", "/restic/a/b/config").status, 404);
+    assert_eq!(home.list("/restic/a/b/", "data"), []);
+    assert_eq!(home.get("GET", "/restic/kept/config").expect(200).body, b"kept");
+    home.post("/restic/a/b/config", b"another").expect(200);
+    assert_eq!(home.list("/restic/a/b/", "data"), [], "made again it begins empty");
+}
+
+fn write(dir: &Path, path: &str, body: &[u8]) {
+    let path = dir.join(path);
+    fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+    fs::write(path, body).expect("written");
+}
+
+/// A directory as rest-server and rclone keep it: packs below two digits, everything else flat.
+fn directory(house: &House) -> std::path::PathBuf {
+    let dir = house.beside("rest-server/photos");
+    for (n, body) in [vec![1; 3_000_000], vec![2; 10], Vec::new()].into_iter().enumerate() {
+        let name = sha256_hex(&body);
+        write(&dir, &format!("data/{}/{name}", &name[..2]), &body);
+        write(&dir, &format!("index/{}", sha256_hex(&[n as u8])), &[n as u8]);
+    }
+    for kind in ["keys", "snapshots", "locks"] {
+        write(&dir, &format!("{kind}/{}", sha256_hex(kind.as_bytes())), kind.as_bytes());
+    }
+    write(&dir, "data/aa/.tmp-file", b"left by a crash");
+    write(&dir, "config", b"the configuration");
+    dir
+}
+
+#[test]
+fn a_directory_of_another_server_is_taken_over() {
+    let mut home = home();
+    home.house.stop();
+    let dir = directory(&home.house);
+    let import = |words: &[&str]| {
+        let dir = dir.to_str().expect("a plain path");
+        home.house.run(&[&["repo", "import", "--account", "anna", dir], words].concat())
+    };
+    let empty = home.house.beside("empty");
+    fs::create_dir_all(&empty).expect("made");
+    let refused = home.house.run(&["repo", "import", empty.to_str().expect("plain"), "x"]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    for round in 0..2 {
+        let taken = import(&["photos"]);
+        assert!(taken.status.success(), "{taken:?}");
+        let said = String::from_utf8_lossy(&taken.stdout).into_owned();
+        assert!(said.starts_with("took 9 objects with "), "round {round}: {said}");
+    }
+    // A file whose content is not its name: left out, named, and told by the exit code.
+    let wrong = sha256_hex(b"right");
+    write(&dir, &format!("data/{}/{wrong}", &wrong[..2]), b"wrong");
+    let taken = import(&["damaged"]);
+    assert_eq!(taken.status.code(), Some(15));
+    assert!(String::from_utf8_lossy(&taken.stderr).contains(&wrong), "{taken:?}");
+    home.house.open();
+    assert_eq!(home.get("GET", "/restic/photos/config").expect(200).body, b"the configuration");
+    assert_eq!(home.list("/restic/photos/", "data").len(), 3);
+    assert_eq!(home.list("/restic/photos/", "index").len(), 3);
+    assert_eq!(home.list("/restic/photos/", "locks"), [], "locks are not taken over");
+    let large = format!("/restic/photos/data/{}", sha256_hex(&vec![1; 3_000_000]));
+    assert!(home.get("GET", &large).expect(200).body == vec![1; 3_000_000]);
+    assert_eq!(home.list("/restic/damaged/", "data").len(), 3, "the wrong one is not there");
+}
