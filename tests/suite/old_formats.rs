@@ -3,6 +3,7 @@
 use crate::support::Member;
 use crate::support::api::{Way, newest, versions};
 use crate::support::house::House;
+use crate::support::sha256_hex;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,8 +17,12 @@ fn stored() -> PathBuf {
 
 /// A house with a copy of the old store, not open yet.
 fn inherited() -> House {
+    copy_of(&stored())
+}
+
+fn copy_of(stored: &Path) -> House {
     let house = House::empty();
-    let copied = Command::new("cp").arg("-r").arg(stored().join("data")).arg(house.data()).status();
+    let copied = Command::new("cp").arg("-r").arg(stored.join("data")).arg(house.data()).status();
     assert!(copied.expect("cp runs").success(), "the stored directory is copied");
     house
 }
@@ -67,6 +72,33 @@ fn a_store_of_format_1_opens_and_gives_everything_back() {
     assert_eq!(newest(&house.put(&member, "/new", b"a file of today")), 12, "ids go on");
     house.restart();
     assert_eq!(house.get(&member, 12), b"a file of today");
+}
+
+/// restic's records came later, under the same number of the format.
+#[test]
+fn a_store_of_format_1_with_restics_objects_gives_them_back() {
+    let mut house = copy_of(&stored().with_file_name("format-1-restic"));
+    for round in 0..2 {
+        house.open();
+        let get = |path: &str| house.curl(&format!("/restic/{path}")).args(["-u", "anna:an old password"]).send();
+        assert_eq!(get("photos/config").expect(200).body, b"the configuration");
+        for kind in ["data", "keys", "locks", "snapshots", "index"] {
+            let [kept, removed] =
+                ["an old object of", "removed"].map(|text| sha256_hex(format!("{text} {kind}").as_bytes()));
+            assert_eq!(get(&format!("photos/{kind}/{kept}")).expect(200).text(), format!("an old object of {kind}"));
+            assert_eq!(get(&format!("photos/{kind}/{removed}")).status, 404);
+        }
+        let large = vec![b'x'; 1_300_000];
+        assert!(get(&format!("photos/data/{}", sha256_hex(&large))).expect(200).body == large);
+        assert_eq!(get("photos/data/").expect(200).json().as_array().map(Vec::len), Some(3));
+        let other = sha256_hex(b"in another repository");
+        assert_eq!(get(&format!("archive/2018/data/{other}")).expect(200).body, b"in another repository");
+        house.stop();
+        for words in [&["check"][..], &["rebuild"]].into_iter().take(2 - round) {
+            let ran = house.run(words);
+            assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+        }
+    }
 }
 
 /// Planted: with a volume missing the same comparison must fail.
