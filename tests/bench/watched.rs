@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -68,7 +68,7 @@ fn look(program: &Path, place: &str, costs: &mut BTreeMap<u32, Cost>) {
     }
 }
 
-fn cost_of(process: &PathBuf, program: &Path, place: &str) -> Option<Cost> {
+fn cost_of(process: &Path, program: &Path, place: &str) -> Option<Cost> {
     if fs::read_link(process.join("exe")).ok()? != program {
         return None;
     }
