@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::serving::{door_if_possible, keep, runtime};
 use super::{Error, open};
@@ -80,15 +81,23 @@ pub fn serve_restic(config: &Config, plan: Restic, say: &dyn Fn(&str)) -> Result
     let services = open(config)?;
     keep(runtime, services, config, None, |services| {
         let realm = Arc::new(realm(services, &plan, users, say)?);
+        if plan.rest_server {
+            outlive_hangups().map_err(Error::Start)?;
+        }
+        let door = door_if_possible(config);
         for named in &listeners {
             say(&named.shown);
             warn_if_open(&plan, named);
         }
-        let mut all: Vec<Listener> =
-            listeners.into_iter().map(|named| named.listener.serving(Arc::clone(&realm))).collect();
-        all.extend(door_if_possible(config));
-        Ok(all)
+        Ok(listeners.into_iter().map(|named| named.listener.serving(Arc::clone(&realm))).chain(door).collect())
     })
+}
+
+/// rest-server reads its users again at SIGHUP, and scripts send it one; ours are read when the file changes.
+fn outlive_hangups() -> io::Result<()> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    tokio::spawn(async move { while hangups.recv().await.is_some() {} });
+    Ok(())
 }
 
 fn realm(services: &Services, plan: &Restic, users: Option<Users>, say: &dyn Fn(&str)) -> Result<Realm, Error> {

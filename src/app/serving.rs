@@ -31,10 +31,10 @@ pub fn serve(config: &Config, say: &dyn Fn(&str)) -> Result<(), Error> {
     let listeners = runtime.block_on(listen(&config.listen))?;
     let services = open(config)?;
     keep(runtime, services, config, None, |_| {
+        // Whoever reads the first line may use all of them.
+        let door = door_if_possible(config);
         introduce(config, &listeners, say).map_err(Error::Start)?;
-        let mut listeners: Vec<Listener> = listeners.into_iter().map(Listener::tcp).collect();
-        listeners.extend(door_if_possible(config));
-        Ok(listeners)
+        Ok(listeners.into_iter().map(Listener::tcp).chain(door).collect())
     })
 }
 

@@ -93,10 +93,10 @@ pub const SOCKET_WRITE_IDLE: Duration = Duration::from_secs(15);
 pub const LINGER: Duration = Duration::from_secs(2);
 /// Bytes thrown away meanwhile: two socket buffers of a fast sender.
 pub const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// HTTP/2 receive window of a stream: 4 MiB is 50 MB/s at 80 ms.
-pub const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-/// HTTP/2 receive window of a connection: four streams at full speed.
-pub const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+/// HTTP/2 receive window of a stream: half of it is given back at a time, so 8 MiB are 45 to 90 MB/s at a round trip of 90 ms.
+pub const STREAM_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
+/// HTTP/2 receive window of a connection: four streams at full speed. What all connections have together stays the same.
+pub const CONNECTION_WINDOW_BYTES: u32 = 32 * 1024 * 1024;
 /// The windows of all HTTP/2 connections together; with many open a new one gets its share.
 pub const CONNECTION_WINDOWS_BYTES_MAX: u32 = 64 * 1024 * 1024;
 /// HTTP/2's own default, below which a window is not worth having.
@@ -129,3 +129,6 @@ pub const HOLDER_IDLE: Duration = Duration::from_secs(5);
 pub const PUMP_SILENCE: Duration = Duration::from_secs(600);
 /// Requests at once on a pump's connection: restic has all of its own on this one, and takes 100 for granted.
 pub const PUMP_STREAMS_MAX: u32 = 128;
+/// [`DOWNLOAD_STALL`] for pumps: to cut one is to end its restic, whose disk may have stopped for a moment; still shorter than
+/// [`WORK_WAIT`], which those have who wait for the memory.
+pub const PUMP_STALL: Duration = Duration::from_secs(20);

@@ -52,6 +52,8 @@ pub struct Terms {
     pub write_idle: Duration,
     /// How long its client may take to say that it lives.
     pub ping_answer: Duration,
+    /// How long its client may take nothing of a download while others wait for its memory.
+    pub download_stall: Duration,
     /// Requests at once over HTTP/2.
     pub streams: u32,
 }
@@ -85,11 +87,13 @@ impl Connection {
             true => Terms {
                 write_idle: limits::PUMP_SILENCE,
                 ping_answer: limits::PUMP_SILENCE,
+                download_stall: limits::PUMP_STALL,
                 streams: limits::PUMP_STREAMS_MAX,
             },
             false => Terms {
                 write_idle: limits::SOCKET_WRITE_IDLE,
                 ping_answer: limits::PING_ANSWER,
+                download_stall: limits::DOWNLOAD_STALL,
                 streams: limits::STREAMS_MAX,
             },
         }

@@ -44,7 +44,7 @@ pub async fn serve(
     let context = Context { services, bridge: bridge.clone(), front: Arc::new(Front::Main) };
     let ((cut, _), (visits, seen)) = (watch::channel(()), watch::channel(0));
     let slots = Arc::new(Semaphore::new(settings.connections));
-    let house = House { context, slots, connections_max: settings.connections, cut: cut.clone(), visits };
+    let house = House { context, slots, cut: cut.clone(), visits };
     let graceful = GracefulShutdown::new();
     tokio::select! {
         _ = join_all(listeners.iter().map(|listener| house.accept(listener, &graceful))) => {}
@@ -68,7 +68,6 @@ pub async fn serve(
 struct House {
     context: Context,
     slots: Arc<Semaphore>,
-    connections_max: usize,
     cut: watch::Sender<()>,
     /// How many connections there are.
     visits: watch::Sender<usize>,
@@ -118,8 +117,7 @@ impl House {
     }
 
     fn speaker(&self, terms: Terms) -> auto::Builder<TokioExecutor> {
-        let open = self.connections_max.saturating_sub(self.slots.available_permits());
-        let (stream_window, connection_window) = windows(open);
+        let (stream_window, connection_window) = windows(*self.visits.borrow());
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder
             .http1()
@@ -268,8 +266,8 @@ mod tests {
 
     #[test]
     fn many_connections_get_smaller_windows() {
-        assert_eq!(windows(1), (4 << 20, 16 << 20));
-        assert_eq!(windows(4), (4 << 20, 16 << 20));
+        assert_eq!(windows(1), (8 << 20, 32 << 20));
+        assert_eq!(windows(4), (8 << 20, 16 << 20));
         assert_eq!(windows(64), (1 << 20, 1 << 20));
         assert_eq!(windows(4096), (64 << 10, 64 << 10));
     }

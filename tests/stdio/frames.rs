@@ -5,6 +5,9 @@ const HEAD_BYTES: usize = 9;
 /// Types of RFC 9113 and of the extensions that are in use.
 const TYPE_MAX: u8 = 0x10;
 
+/// restic takes no larger ones, and no server sends what was not asked for.
+const FRAME_BYTES_MAX: usize = 16 << 10;
+
 /// What a server's stream says of its windows.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Offered {
@@ -26,7 +29,7 @@ pub fn read(stream: &[u8]) -> Result<Offered, String> {
         let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
         let (kind, id) = (head[3], u32::from_be_bytes(head[5..9].try_into().unwrap()));
         let shown = String::from_utf8_lossy(&stream[at..stream.len().min(at + 40)]);
-        if kind > TYPE_MAX || length > 1 << 20 || id > 1 << 30 {
+        if kind > TYPE_MAX || length > FRAME_BYTES_MAX || id > 1 << 30 {
             return Err(format!("no frame at byte {at}: {shown:?}"));
         }
         if number == 0 && (kind, id) != (4, 0) {

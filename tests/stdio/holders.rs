@@ -32,6 +32,8 @@ fn four_restics_at_once_without_a_server_the_first_killed() {
         assert_eq!(ended.code, Some(0), "the others go on: {}", ended.stderr);
     }
     for (restic, tree) in repos.iter().zip(&trees) {
+        // The lock of the killed one.
+        restic.must(&["unlock"]);
         restic.must(&["backup", &tree.to_string_lossy()]);
         restic.must(&["check", "--read-data"]);
         restic.restores(tree);

@@ -61,6 +61,11 @@ impl Listening {
         self.running.said()
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.running.pid()
+    }
+
     /// A URL of it.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)

@@ -2,7 +2,7 @@
 
 use super::listening::Listening;
 use super::restic::{Ended, Running};
-use super::site::Site;
+use super::site::{Site, signal};
 
 fn run(site: &Site, name: &str, words: &[&str]) -> Ended {
     Running::of(site.program_as(name).args(words)).end()
@@ -86,6 +86,9 @@ fn rest_server_wants_users_unless_told_otherwise() {
         let method = if path.ends_with("true") { "POST" } else { "GET" };
         assert_eq!(server.ask(method, path, b"").status, status, "case 8: {path}");
     }
+    signal("HUP", server.pid());
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert_eq!(server.ask("GET", "/a/config", b"").status, 404, "case 84: SIGHUP ends nothing");
     server.stop();
     let server = Listening::start(&site, "rbackup", &["serve", "restic", "--addr", "127.0.0.1:0", &data]);
     for (path, status) in [("/a/b/c/?create=true", 200), ("/a/b/c/config", 200)] {

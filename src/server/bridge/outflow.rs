@@ -176,7 +176,7 @@ impl Pump {
         tokio::pin!(step);
         loop {
             let taken = self.progress.taken();
-            if let Ok(done) = timeout(limits::DOWNLOAD_STALL, &mut step).await {
+            if let Ok(done) = timeout(self.connection.terms().download_stall, &mut step).await {
                 return Some(done);
             }
             let stalled = self.progress.taken() == taken && self.progress.waiting() > 0;
