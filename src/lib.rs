@@ -1,4 +1,4 @@
-//! RBackup: a self-hosted backup service in one binary. Start reading at `app.rs`, `server/mod.rs`, `service/upload.rs`
+//! RBackup: a self-hosted backup service in one binary. Start reading at `app/mod.rs`, `server/mod.rs`, `service/upload.rs`
 //! and `store/mod.rs`; `ARCHITECTURE.md` has the plan of the house.
 
 pub mod model;
