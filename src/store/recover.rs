@@ -50,7 +50,10 @@ impl Replay<'_> {
         }
         let volume = self.log.volume(number)?;
         let footed = self.log.own_footer(number)?.is_some();
-        let unchanged = matches!(found.until, Until::Exactly(end) if end == ending.end) && !volume.is_retired()?;
+        // Blocks behind the end were written and refused; sled would write others under their numbers.
+        let ends_there = volume.last_block()?.is_some_and(|last| last < ending.end.block());
+        let noted = matches!(found.until, Until::Exactly(end) if end == ending.end);
+        let unchanged = noted && ends_there && !volume.is_retired()?;
         if unchanged && undamaged && !footed {
             return Ok((Ok(Writer::resume(volume, newest.entries, ending, newest.scanned.payload_bytes)), counters));
         }
