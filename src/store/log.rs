@@ -79,7 +79,7 @@ impl Log {
 
     /// Makes room for volume `number`, which nothing refers to: what lies there was begun and never acknowledged.
     pub fn clear(&self, number: u32) -> Result<(), Error> {
-        if super::volume::directory(&self.dir, number).exists() { self.discard(number) } else { Ok(()) }
+        if super::volume_dir::directory(&self.dir, number).exists() { self.discard(number) } else { Ok(()) }
     }
 
     /// Deletes what a crash left of volumes that were discarded.
@@ -99,7 +99,7 @@ impl Log {
         if let Some(volume) = volume {
             volume.close();
         }
-        let dir = super::volume::directory(&self.dir, number);
+        let dir = super::volume_dir::directory(&self.dir, number);
         let dead = dir.with_extension(DEAD_SUFFIX);
         if dead.exists() {
             fs::remove_dir_all(&dead).map_err(|e| Error::io(&dead, e))?;
@@ -112,7 +112,7 @@ impl Log {
 
     /// Takes a volume out of the log and keeps its directory under another name, for a person to look at.
     pub fn set_aside(&self, number: u32) -> Result<(), Error> {
-        let dir = super::volume::directory(&self.dir, number);
+        let dir = super::volume_dir::directory(&self.dir, number);
         let aside = (0..).map(|n| dir.with_extension(format!("aside-{n}"))).find(|path| !path.exists());
         self.volumes.write().unwrap_or_else(PoisonError::into_inner).remove(&number);
         let Some(aside) = aside else { return Ok(()) };
@@ -240,7 +240,7 @@ impl Log {
     }
 }
 
-/// Eight digits, as [`super::volume::directory`] writes them.
+/// Eight digits, as [`super::volume_dir::directory`] writes them.
 fn volume_number(name: &str) -> Option<u32> {
     let digits = name.len() == 8 && name.bytes().all(|byte| byte.is_ascii_digit());
     if digits { name.parse().ok() } else { None }

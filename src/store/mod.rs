@@ -26,6 +26,7 @@ mod panics;
 mod place;
 mod raw;
 mod shape;
+mod sled_open;
 
 mod home;
 mod known;
@@ -35,6 +36,7 @@ mod log;
 mod scan;
 mod trees;
 mod volume;
+mod volume_dir;
 mod writer;
 
 mod catalog;

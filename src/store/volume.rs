@@ -15,8 +15,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -28,15 +26,14 @@ use super::panics;
 use super::place::Address;
 use super::raw::{self, BlockKind, PieceFile};
 use super::shape::Shape;
+use super::sled_open::{self, NotOpen};
 use super::trees::{last_in, tree_name};
+use super::volume_dir::{self, CRASHED_FILE, DB_FILE, directory};
 
 /// sled's own bound on its cache does not hold; closing and opening does.
 pub const RECYCLE_BYTES: u64 = 10 << 20;
-/// sled gives its lock back a moment after the last handle went.
-const LOCK_WAIT: Duration = Duration::from_secs(5);
-const DB_FILE: &str = "db";
-/// The name that keeps sled from ever opening what a crash has seen: its recovery could cut at the wrong place.
-const CRASHED_FILE: &str = "db.crashed";
+/// A hint that sled does not hold to, see above.
+const CACHE_BYTES: u64 = 1 << 20;
 
 /// A volume's database. Shared by all readers and the writer.
 #[derive(Debug)]
@@ -65,11 +62,6 @@ enum Slot {
     Raw,
     /// Through sled, since this process writes it; the database may be closed for the moment.
     Written(Option<sled::Db>),
-}
-
-/// The directory of volume `number` below `volumes`.
-pub fn directory(volumes: &Path, number: u32) -> PathBuf {
-    volumes.join(format!("{number:08}"))
 }
 
 impl Volume {
@@ -140,9 +132,10 @@ impl Volume {
     /// The number of the last block, if there is any. Looks at the trees' names, so it creates none. A kill between the
     /// making of a tree and its first block leaves an empty one at the end.
     pub fn last_block(&self) -> Result<Option<u32>, Error> {
+        let grows = self.is_written();
         match self.read(last_in) {
             Some(Ok(last)) => Ok(last),
-            _ => self.raw(|blocks, path| blocks.last(path)),
+            _ => self.raw(|blocks, path| blocks.last(path, grows)),
         }
     }
 
@@ -231,13 +224,7 @@ impl Volume {
         self.close_slot(&mut slot);
         *slot = Slot::Raw;
         self.blocks.close();
-        let Some(found) = self.found()? else { return Ok(()) };
-        let crashed = self.dir.join(CRASHED_FILE);
-        let renamed = if found == crashed { Ok(()) } else { fs::rename(&found, &crashed) };
-        renamed
-            .and_then(|()| durable::sync_file(&crashed))
-            .and_then(|()| durable::sync_dir(&self.dir))
-            .map_err(|e| Error::io(&crashed, e))
+        volume_dir::retire(&self.dir).map_err(|e| Error::io(&self.dir, e))
     }
 
     /// A hash of all that sled left of it on the disk: while it is the same, sled may go on from there.
@@ -277,15 +264,8 @@ impl Volume {
         if self.is_written() { Ok(false) } else { self.raw(PieceFile::write_list) }
     }
 
-    /// The file that holds its blocks, if it is there: what may not be looked at is not missing.
     fn found(&self) -> Result<Option<PathBuf>, Error> {
-        for name in [CRASHED_FILE, DB_FILE] {
-            let path = self.dir.join(name);
-            if path.try_exists().map_err(|e| Error::io(&path, e))? {
-                return Ok(Some(path));
-            }
-        }
-        Ok(None)
+        volume_dir::file(&self.dir).map_err(|e| Error::io(&self.dir, e))
     }
 
     fn file(&self) -> Result<PathBuf, Error> {
@@ -342,25 +322,13 @@ impl Volume {
 
     fn start_sled(&self) -> Result<sled::Db, Error> {
         durable::remove_half_snapshots(&self.dir).map_err(|e| Error::io(&self.dir, e))?;
-        let config = sled::Config::new()
-            .path(&self.dir)
-            .segment_size(self.shape.segment.bytes() as usize)
-            .cache_capacity(1 << 20)
-            .flush_every_ms(None);
-        let deadline = Instant::now() + LOCK_WAIT;
-        loop {
-            match catch_unwind(AssertUnwindSafe(|| config.open())) {
-                Ok(Ok(db)) => {
-                    self.opened.get_or_init(|| identity(&self.dir.join(DB_FILE)));
-                    return Ok(db);
-                }
-                Ok(Err(sled::Error::Io(error))) if is_lock(&error) && Instant::now() < deadline => {
-                    sleep(Duration::from_millis(2));
-                }
-                Ok(Err(error)) => return Err(Error::sled(self.number, error)),
-                Err(panic) => return Err(self.panicked(&*panic)),
-            }
-        }
+        let opened = sled_open::open(&self.dir, self.shape.segment, CACHE_BYTES).map_err(|why| match why {
+            NotOpen::Refused(error) => Error::sled(self.number, error),
+            NotOpen::Panicked(panic) => self.panicked(&*panic),
+        });
+        let db = opened?;
+        self.opened.get_or_init(|| identity(&self.dir.join(DB_FILE)));
+        Ok(db)
     }
 
     fn guarded<T>(&self, work: impl FnOnce() -> sled::Result<T>) -> Result<T, Error> {
@@ -393,11 +361,6 @@ impl Drop for Volume {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-/// sled words its lock error itself, with the kind `Other`.
-fn is_lock(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock || error.to_string().contains("lock")
 }
 
 #[cfg(test)]

@@ -104,8 +104,10 @@ impl<K: Kind> PieceFile<K> {
     }
 
     /// The highest number there is.
-    pub fn last(&self, path: &Path) -> io::Result<Option<u32>> {
-        Ok(self.pieces(path)?.last())
+    pub fn last(&self, path: &Path, grows: bool) -> io::Result<Option<u32>> {
+        let pieces = self.pieces(path)?;
+        let pieces = if grows && !pieces.listed { self.look(path, &pieces, pieces.end())? } else { pieces };
+        Ok(pieces.last())
     }
 
     /// Whether the piece numbers are exactly `wanted`, in order.

@@ -7,17 +7,14 @@ use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::thread::sleep;
-use std::time::Duration;
 
 use super::RowsError;
 use crate::store::shape::Segment;
+use crate::store::sled_open::{self, NotOpen};
 use crate::store::{durable, panics};
 
 /// sled may not go lower; what really bounds memory is that handles are dropped and opened again.
 const CACHE_BYTES: u64 = 256 * 1024;
-const LOCK_TRIES: u32 = 500;
-const LOCK_WAIT: Duration = Duration::from_millis(10);
 
 pub(super) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> RowsError + '_ {
     move |source| RowsError::Io { path: path.to_owned(), source }
@@ -61,24 +58,10 @@ pub(super) fn open(dir: &Path, segment: Segment) -> Result<sled::Db, RowsError> 
     if dir.exists() {
         durable::remove_half_snapshots(dir).map_err(io_error(dir))?;
     }
-    let config = sled::Config::new()
-        .path(dir)
-        .segment_size(segment.bytes() as usize)
-        .cache_capacity(CACHE_BYTES)
-        .flush_every_ms(None);
-    let mut tries = 0;
-    loop {
-        match guarded(dir, || config.open()) {
-            // the lock of a handle dropped just now may be held for a moment
-            Err(RowsError::Sled(sled::Error::Io(error)))
-                if tries < LOCK_TRIES && error.to_string().contains("could not acquire lock") =>
-            {
-                tries += 1;
-                sleep(LOCK_WAIT);
-            }
-            result => return result,
-        }
-    }
+    sled_open::open(dir, segment, CACHE_BYTES).map_err(|why| match why {
+        NotOpen::Refused(error) => refused(dir, error),
+        NotOpen::Panicked(panic) => panicked(dir, &*panic),
+    })
 }
 
 /// Closes the database; sled may panic while it syncs.
