@@ -131,6 +131,7 @@ impl Ledger {
     /// What was acknowledged since `before` may be there or not: a sync was under way when its disk failed.
     pub fn doubt_since(&mut self, before: &Ledger) {
         self.objects.doubt_since(&before.objects);
+        self.file_ids.clone_from(&before.file_ids);
         let young: Vec<u64> = self.versions.keys().copied().filter(|id| !before.versions.contains_key(id)).collect();
         for version in young.into_iter().filter_map(|id| self.versions.remove(&id)) {
             self.in_flight.push(Claim { file: version.file, size: version.size, hash: version.hash });
