@@ -132,6 +132,9 @@ impl Ledger {
     pub fn doubt_since(&mut self, before: &Ledger) {
         self.objects.doubt_since(&before.objects);
         self.file_ids.clone_from(&before.file_ids);
+        // What a lying disk dropped is damage, and rightly called so.
+        let late = self.complaints.split_off(before.complaints.len().min(self.complaints.len()));
+        self.complaints.extend(late.into_iter().filter(|complaint| !complaint.contains("\"code\":\"damaged\"")));
         let young: Vec<u64> = self.versions.keys().copied().filter(|id| !before.versions.contains_key(id)).collect();
         for version in young.into_iter().filter_map(|id| self.versions.remove(&id)) {
             self.in_flight.push(Claim { file: version.file, size: version.size, hash: version.hash });
