@@ -107,3 +107,45 @@ fn a_damaged_version_is_never_served_whole_and_the_others_are() {
     assert!(served >= 19, "what is not touched is served: {served} of 20");
     it.house.put(&it.member, "/new", b"backups go on");
 }
+
+/// As after one `sudo rbackup`: what the server's user may not look at is there all the same.
+#[test]
+fn a_volume_that_cannot_be_looked_at_stops_the_start_and_is_kept() {
+    let mut house = House::start();
+    let member = house.member("anna", "laptop");
+    let version = newest(&house.put(&member, "/a", b"acknowledged"));
+    house.kill();
+    let db = largest_db(&house.data().join("volumes"));
+    let away = house.beside("db");
+    std::fs::rename(&db, &away).expect("moved away");
+    // A link to itself: whoever asks whether it is there gets an error, and not "no".
+    std::os::unix::fs::symlink(&db, &db).expect("a link");
+    for command in ["check", "rebuild"] {
+        let ran = house.run(&[command]);
+        assert_eq!(ran.status.code(), Some(1), "{command}: {ran:?}");
+    }
+    std::fs::remove_file(&db).and_then(|()| std::fs::rename(&away, &db)).expect("moved back");
+    house.open();
+    house.download(&member.session, version).expect(200);
+    assert_eq!(newest(&house.put(&member, "/b", b"another")), version + 1, "no id is given twice");
+}
+
+/// The log goes on behind the damage, and the catalog, which has the record, still belongs to it.
+#[test]
+fn a_damaged_record_is_not_forgotten_at_a_later_start() {
+    let mut house = House::start();
+    let member = house.member("anna", "laptop");
+    house.put(&member, "/the first", &noise(1, 1000));
+    house.put(&member, "/the second", &noise(2, 1000));
+    house.stop();
+    let db = largest_db(&house.data().join("volumes"));
+    let bytes = std::fs::read(&db).expect("read the volume");
+    let name = b"/the second";
+    let at = bytes.windows(name.len()).rposition(|window| window == name).expect("names are in the clear");
+    flip(&db, at as u64);
+    for start in 1..=3 {
+        house.open();
+        assert_eq!(house.files(&member).len(), 2, "start {start}");
+        house.stop();
+    }
+}
