@@ -82,13 +82,15 @@ fn checksum(key: &BlockKey, block: &[u8]) -> u64 {
     u64_at(hasher.finalize().as_bytes(), 0)
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
+/// The number at `at`, which must lie in `bytes`.
+pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
     let mut word = [0; 4];
     word.copy_from_slice(&bytes[at..at + 4]);
     u32::from_le_bytes(word)
 }
 
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
+/// The same of eight bytes.
+pub fn u64_at(bytes: &[u8], at: usize) -> u64 {
     let mut word = [0; 8];
     word.copy_from_slice(&bytes[at..at + 8]);
     u64::from_le_bytes(word)

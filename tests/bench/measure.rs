@@ -164,7 +164,7 @@ pub fn memory(report: &mut Report) {
 }
 
 /// Runs a command that must succeed; seconds.
-fn timed(command: &mut Command) -> f64 {
+pub fn timed(command: &mut Command) -> f64 {
     let begun = Instant::now();
     let ran = command.output().unwrap_or_else(|error| unreachable!("{command:?}: {error}"));
     let seconds = begun.elapsed().as_secs_f64();

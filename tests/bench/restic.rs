@@ -6,6 +6,7 @@ use crate::kit::http::Connection;
 use crate::kit::place::{self, Place};
 use crate::kit::random::{Random, hex, run_seed};
 use crate::kit::server::program;
+use crate::measure::timed;
 use crate::report::Report;
 use crate::watched::{Cost, Watched};
 use sha2::{Digest, Sha256};
@@ -231,12 +232,4 @@ fn four(address: SocketAddr, each: impl Fn(&mut Connection, usize) + Sync) -> f6
         }
     });
     (OBJECTS * OBJECT_BYTES) as f64 / 1e6 / begun.elapsed().as_secs_f64()
-}
-
-fn timed(command: &mut Command) -> f64 {
-    let begun = Instant::now();
-    let ran = command.output().unwrap_or_else(|error| unreachable!("{command:?}: {error}"));
-    let seconds = begun.elapsed().as_secs_f64();
-    assert!(ran.status.success(), "{command:?}: {}: {}", ran.status, String::from_utf8_lossy(&ran.stderr));
-    seconds
 }

@@ -16,7 +16,7 @@ fn rclones_words_are_taken_before_and_behind_remote_and_said_in_one_line() {
         (&["--stdio", "--b2-hard-delete", "--drive-use-trash=false", ""], "--b2-hard-delete --drive-use-trash"),
         (&["-vv", "--stdio", "photos", "--bwlimit", "1M", "--transfers", "4"], "-vv --bwlimit --transfers"),
         (&["--stdio", "--never-heard-of", "photos", "--cache-objects=false"], "--never-heard-of --cache-objects"),
-        (&["--stdio", "--config", "/root/.config/rclone/rclone.conf", "photos"], "--config"),
+        (&["--stdio", "--config", "/etc/rclone/rclone.conf", "photos"], "--config"),
         (&["--stdio", "--append-only=true", "--private-repos=false", "photos"], ""),
     ] {
         let ended = run(&site, "rbackup", &[&["serve", "restic"], words].concat());

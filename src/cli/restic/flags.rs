@@ -18,6 +18,13 @@ pub enum Kind {
     Unknown,
 }
 
+impl Kind {
+    /// The kind of the first of these lists that has `name`.
+    pub fn of(name: &str, lists: &[(Self, &[&str])]) -> Self {
+        lists.iter().find(|(_, names)| names.contains(&name)).map_or(Self::Unknown, |(kind, _)| *kind)
+    }
+}
+
 /// What was typed, sorted.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Typed {

@@ -96,17 +96,16 @@ const FOREIGN_SWITCHES: [&str; 14] = [
 ];
 
 fn kind(name: &str) -> Kind {
-    if VALUED.contains(&name) || OWN_VALUED.contains(&name) {
-        Kind::Valued
-    } else if SWITCHES.contains(&name) || OWN_SWITCHES.contains(&name) || name == "h" {
-        Kind::Switch
-    } else if FOREIGN_VALUED.contains(&name) {
-        Kind::ForeignValued
-    } else if FOREIGN_SWITCHES.contains(&name) {
-        Kind::ForeignSwitch
-    } else {
-        Kind::Unknown
-    }
+    let lists: [(Kind, &[&str]); 7] = [
+        (Kind::Valued, &VALUED),
+        (Kind::Valued, &OWN_VALUED),
+        (Kind::Switch, &SWITCHES),
+        (Kind::Switch, &OWN_SWITCHES),
+        (Kind::Switch, &["h"]),
+        (Kind::ForeignValued, &FOREIGN_VALUED),
+        (Kind::ForeignSwitch, &FOREIGN_SWITCHES),
+    ];
+    Kind::of(name, &lists)
 }
 
 pub fn run(words: &[String]) -> Result<ExitCode, Failure> {

@@ -32,17 +32,15 @@ const FOREIGN_SWITCHES: [&str; 4] = ["debug", "prometheus", "prometheus-no-auth"
 const REFUSED: [&str; 2] = ["max-size", "proxy-auth-username"];
 
 fn kind(name: &str) -> Kind {
-    if VALUED.contains(&name) || REFUSED.contains(&name) {
-        Kind::Valued
-    } else if SWITCHES.contains(&name) || name == "h" {
-        Kind::Switch
-    } else if FOREIGN_VALUED.contains(&name) {
-        Kind::ForeignValued
-    } else if FOREIGN_SWITCHES.contains(&name) {
-        Kind::ForeignSwitch
-    } else {
-        Kind::Unknown
-    }
+    let lists: [(Kind, &[&str]); 6] = [
+        (Kind::Valued, &VALUED),
+        (Kind::Valued, &REFUSED),
+        (Kind::Switch, &SWITCHES),
+        (Kind::Switch, &["h"]),
+        (Kind::ForeignValued, &FOREIGN_VALUED),
+        (Kind::ForeignSwitch, &FOREIGN_SWITCHES),
+    ];
+    Kind::of(name, &lists)
 }
 
 pub fn run(words: &[String]) -> Result<ExitCode, Failure> {

@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Spot;
+use crate::store::block::{u32_at, u64_at};
 use crate::store::shape::BlockKey;
 
 /// The list's name.
@@ -58,16 +59,4 @@ fn sum(key: &BlockKey, bytes: &[u8]) -> [u8; SUM_BYTES] {
     let mut short = [0; SUM_BYTES];
     short.copy_from_slice(&key.hasher().update(bytes).finalize().as_bytes()[..SUM_BYTES]);
     short
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    let mut word = [0; 4];
-    word.copy_from_slice(&bytes[at..at + 4]);
-    u32::from_le_bytes(word)
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    let mut word = [0; 8];
-    word.copy_from_slice(&bytes[at..at + 8]);
-    u64::from_le_bytes(word)
 }
