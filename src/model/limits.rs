@@ -82,6 +82,8 @@ pub const DOWNLOAD_BYTES_WAITING_MAX: usize = 16 * 1024 * 1024;
 pub const LISTING_PIECE_BYTES: usize = 64 * 1024;
 /// While others wait for its memory, a download whose client takes nothing for so long is cut; it can go on with a range.
 pub const DOWNLOAD_STALL: Duration = Duration::from_secs(3);
+/// How often a download that waits for memory asks one of those; what hyper holds is free a moment after the cut.
+pub const HUNGER_ASKS_EVERY: Duration = Duration::from_millis(20);
 /// What the socket gets at once of a piece, so that a slow one shows progress often.
 pub const SOCKET_SLICE_BYTES: usize = 256 * 1024;
 /// How long a request waits for a thread before it is told to come back.

@@ -4,11 +4,11 @@
 //! clients hold no thread. Bytes that wait are bounded over all requests by two budgets, whose permits ride with the pieces.
 //! What a request leaves behind is dropped on a thread. Never: a blocking call on an async thread, an unbounded queue.
 
+mod hunger;
 mod inflow;
 mod outflow;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -18,6 +18,7 @@ use tokio::time::timeout;
 pub use inflow::Sink;
 pub use outflow::{Cut, Outflow, PieceSizes};
 
+use self::hunger::Hunger;
 use super::error::Error;
 use crate::model::limits;
 use crate::service;
@@ -40,7 +41,7 @@ struct Shared {
     /// Bytes of downloads and listings that may wait.
     outgoing_bytes: Arc<Semaphore>,
     /// Downloads that wait for them.
-    hungry: AtomicUsize,
+    hunger: Hunger,
 }
 
 impl Bridge {
@@ -55,7 +56,7 @@ impl Bridge {
             password_queue: semaphore(limits::PASSWORD_RUNS_MAX + limits::PASSWORD_RUNS_WAITING_MAX),
             incoming_bytes: semaphore(limits::BODY_BYTES_WAITING_MAX),
             outgoing_bytes: semaphore(limits::DOWNLOAD_BYTES_WAITING_MAX),
-            hungry: AtomicUsize::new(0),
+            hunger: Hunger::default(),
         };
         Self { shared: Arc::new(shared) }
     }

@@ -6,14 +6,14 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::Stream;
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{Bridge, Parked, permits};
 use crate::model::limits;
@@ -90,31 +90,11 @@ impl Bridge {
         if let Ok(permit) = budget.clone().try_acquire_many_owned(permits(sizes.bytes_max)) {
             return Ok(permit);
         }
-        let _hungry = Hungry::new(self);
-        match timeout(limits::WORK_WAIT, budget.clone().acquire_many_owned(permits(sizes.bytes_max))).await {
+        let freed = budget.clone().acquire_many_owned(permits(sizes.bytes_max));
+        match timeout(limits::WORK_WAIT, self.shared.hunger.until(freed)).await {
             Ok(Ok(permit)) => Ok(permit),
             _ => Err(service::Error::Busy.into()),
         }
-    }
-
-    fn is_hungry(&self) -> bool {
-        self.shared.hungry.load(Ordering::Relaxed) > 0
-    }
-}
-
-/// Counts one download that waits for memory.
-struct Hungry<'a>(&'a AtomicUsize);
-
-impl<'a> Hungry<'a> {
-    fn new(bridge: &'a Bridge) -> Self {
-        bridge.shared.hungry.fetch_add(1, Ordering::Relaxed);
-        Self(&bridge.shared.hungry)
-    }
-}
-
-impl Drop for Hungry<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -171,21 +151,32 @@ impl Pump {
         self.items.reserve().await.ok()
     }
 
-    /// Waits for `step`; a client that takes nothing while others wait for its memory is cut, which alone frees what hyper holds.
+    /// Waits for `step`; a client that stalls while others wait for its memory is cut, which alone frees what hyper holds.
     async fn unless_stalled<T>(&self, step: impl Future<Output = T>) -> Option<T> {
-        tokio::pin!(step);
-        loop {
-            let taken = self.progress.taken();
-            if let Ok(done) = timeout(self.connection.terms().download_stall, &mut step).await {
-                return Some(done);
-            }
-            let stalled = self.progress.taken() == taken && self.progress.waiting() > 0;
-            if stalled && self.bridge.is_hungry() {
+        tokio::select! {
+            done = step => Some(done),
+            () = self.in_the_way() => {
                 tracing::warn!(request_id = self.request_id, "stalled download cut: others wait for its memory");
                 self.connection.cut();
-                return None;
+                None
             }
         }
+    }
+
+    /// Resolves when the client has taken nothing for as long as it may, and somebody needs what waits for it.
+    async fn in_the_way(&self) {
+        while let Some(moved) = self.progress.waits_since() {
+            sleep_until(moved + self.connection.terms().download_stall).await;
+            if self.progress.waits_since() != Some(moved) {
+                continue;
+            }
+            self.bridge.shared.hunger.heard().await;
+            if self.progress.waits_since() == Some(moved) {
+                return;
+            }
+        }
+        // It took all there was; only this task brings more.
+        std::future::pending().await
     }
 }
 
@@ -194,27 +185,41 @@ impl Pump {
 struct Progress {
     put: AtomicUsize,
     taken: AtomicUsize,
+    /// When it last took something, or first had something to take.
+    moved: Mutex<Option<Instant>>,
     emptied: Notify,
 }
 
 impl Progress {
     fn put(&self, lent: &Lent) {
+        if self.waiting() == 0 {
+            self.moves();
+        }
         self.put.fetch_add(lent.bytes.len().div_ceil(limits::SOCKET_SLICE_BYTES), Ordering::Relaxed);
     }
 
     fn take_one(&self) {
         self.taken.fetch_add(1, Ordering::Relaxed);
+        self.moves();
         if self.waiting() == 0 {
             self.emptied.notify_one();
         }
     }
 
-    fn taken(&self) -> usize {
-        self.taken.load(Ordering::Relaxed)
+    fn moves(&self) {
+        *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     fn waiting(&self) -> usize {
-        self.put.load(Ordering::Relaxed).saturating_sub(self.taken())
+        self.put.load(Ordering::Relaxed).saturating_sub(self.taken.load(Ordering::Relaxed))
+    }
+
+    /// Since when the client has left what there is to take; none when there is nothing.
+    fn waits_since(&self) -> Option<Instant> {
+        if self.waiting() == 0 {
+            return None;
+        }
+        *self.moved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn all_taken(&self) {
