@@ -280,7 +280,7 @@ impl Trial {
         }
     }
 
-    /// An end that says why, with a code of its own; damage is no verdict about a disk that does not answer a write.
+    /// An end that says why, with a code of its own. What cannot be read is damage; a write that is not answered is none.
     fn end_is_fair(&mut self, what: &str, status: ExitStatus, said: &str) {
         if status.success() {
             return;
@@ -288,7 +288,7 @@ impl Trial {
         self.outcome.refused = true;
         let Case { operation, fault, .. } = self.case;
         let fair: &[i32] = match (fault.errno, fault.class) {
-            (Errno::Eio, Class::Reads) if operation == Operation::Check => &[1, 15],
+            (Errno::Eio, Class::Reads) => &[1, 15],
             (Errno::Eio, _) => &[1],
             // What a stop still had to write was refused long before it.
             (Errno::Enospc, _) if operation.kind() == Kind::Stop || fault.sticky => &[1, 14],
