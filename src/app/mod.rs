@@ -4,7 +4,7 @@ mod restic;
 mod serving;
 
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tracing_subscriber::Layer;
@@ -17,7 +17,7 @@ use crate::model::SystemClock;
 use crate::server;
 use crate::service::{self, Policy, Report, Services};
 use crate::store::{self, Known, Options, Store};
-pub use crate::store::{Counts, EXPORT_MAGIC, Imported};
+pub use crate::store::{Counts, EXPORT_MAGIC, GivenUp, Imported};
 
 pub use self::restic::{Address, Restic, SignIn, serve_restic};
 pub use self::serving::{hold, serve};
@@ -134,7 +134,7 @@ fn cause_of(error: &store::Error) -> Cause {
         E::NoStore { .. } => Cause::NotFound,
         E::NoSpace => Cause::NoSpace,
         E::Rows(error) if error.is_damage() => Cause::Damage,
-        E::NotExport => Cause::Usage,
+        E::NotExport | E::NotLost { .. } => Cause::Usage,
         error if error.is_damage() => Cause::Damage,
         _ => Cause::Other,
     }
@@ -150,10 +150,10 @@ pub fn log_to_stderr(level: tracing::Level) {
     let _ = tracing_subscriber::registry().with(lines.with_filter(targets)).try_init();
 }
 
-/// Re-reads everything in the data directory.
+/// Re-reads everything in the data directory, also where nothing can be written.
 pub fn check(config: &Config) -> Result<Report, Error> {
     require_store(config)?;
-    let services = open(config)?;
+    let services = services_of(config, open_store(config, Store::open_to_read)?);
     let report = services.check()?;
     services.close()?;
     Ok(report)
@@ -169,20 +169,40 @@ pub fn salvage(config: &Config) -> Result<(u64, Report), Error> {
     Ok((forgotten, report))
 }
 
-/// Makes the catalog anew from the volumes; returns how many versions it has.
-pub fn rebuild(config: &Config) -> Result<u64, Error> {
+/// What a rebuild came to.
+#[derive(Debug)]
+pub struct Rebuilt {
+    /// The versions in the catalog.
+    pub versions: u64,
+    /// Damage that was met, in words.
+    pub damage: Vec<String>,
+    /// The volumes that the store goes on without.
+    pub given_up: Vec<GivenUp>,
+    /// When some were given up now: the versions that only the catalog knew.
+    pub kept: Option<u64>,
+}
+
+/// Makes the catalog anew from the volumes; or goes on without the volumes `lost`, which are all that are missing.
+pub fn rebuild(config: &Config, lost: &[u32]) -> Result<Rebuilt, Error> {
     require_store(config)?;
-    let store = Store::rebuild(&config.data, options(config)).map_err(|source| refused(config, source))?;
+    let (dir, options) = (&config.data, options(config));
+    let rebuilt = match lost {
+        [] => Store::rebuild(dir, options).map(|store| (store, None)),
+        lost => Store::rebuild_without(dir, options, lost).map(|(store, kept)| (store, Some(kept))),
+    };
+    let (store, kept) = rebuilt.map_err(|source| refused(config, source))?;
+    let (damage, given_up) = (store.damage().to_vec(), store.given_up_versions());
+    let given_up = given_up.map_err(|source| refused(config, source))?;
     let services = services_of(config, store);
     let versions = services.count_versions()?;
     services.close()?;
-    Ok(versions)
+    Ok(Rebuilt { versions, damage, given_up, kept })
 }
 
 /// Writes everything in the data directory to `out`; what damage made unreadable is told to `left_out`.
 pub fn export(config: &Config, out: &mut dyn Write, left_out: &mut dyn FnMut(&str)) -> Result<Counts, Error> {
     require_store(config)?;
-    let store = open_store(config)?;
+    let store = open_store(config, Store::open_to_read)?;
     let exported = store.export(out, left_out).map_err(Error::Export);
     if let Err(error) = store.close() {
         // Everything was read; the next start recovers as after a crash.
@@ -208,16 +228,16 @@ pub fn opened(config: &Config) -> Result<Services, Error> {
 
 /// Opens the data directory, unless it is not what it was the last time.
 fn open(config: &Config) -> Result<Services, Error> {
-    Ok(services_of(config, open_store(config)?))
+    Ok(services_of(config, open_store(config, Store::open)?))
 }
 
-/// Opens the data directory, unless it is not what it was the last time.
-fn open_store(config: &Config) -> Result<Store, Error> {
+/// Opens the data directory in the way `how`, unless it is not what it was the last time.
+fn open_store(config: &Config, how: fn(&Path, Options) -> Result<Store, store::Error>) -> Result<Store, Error> {
     let known = Known::at(config.known.clone());
     if !config.new_store {
         known.require(&config.data, config.data_named).map_err(|source| refused(config, source))?;
     }
-    let store = Store::open(&config.data, options(config)).map_err(|source| refused(config, source))?;
+    let store = how(&config.data, options(config)).map_err(|source| refused(config, source))?;
     known.remember(&config.data);
     Ok(store)
 }

@@ -66,6 +66,7 @@ fn as_json(forgotten: u64, report: &Report) -> String {
         "damaged": report.damaged_versions.iter().map(version).collect::<Vec<_>>(),
         "damaged_objects": report.damaged_objects.iter().map(object).collect::<Vec<_>>(),
         "damaged_places": report.damaged_places,
+        "lost_volumes": report.given_up,
         "forgotten_chunks": forgotten,
     });
     format!("{report}\n")
@@ -78,6 +79,10 @@ fn as_text(report: &Report) -> String {
     );
     if *objects > 0 {
         text += &format!("and {objects} objects of restic's repositories\n");
+    }
+    for volume in &report.given_up {
+        text +=
+            &format!("volume {volume} is lost, and was given up with `rbackup rebuild --without-volume {volume}`\n");
     }
     for place in &report.damaged_places {
         text += &format!("damaged: {place}\n");

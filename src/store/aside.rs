@@ -7,11 +7,13 @@ use super::durable;
 use super::error::Error;
 
 /// The catalog that a rebuild set aside, until it has succeeded.
-const OLD_CATALOG: &str = "catalog.old";
+pub const OLD_CATALOG: &str = "catalog.old";
+/// The catalog.
+pub const CATALOG: &str = "catalog";
 
 /// Puts the catalog aside. One that was put aside before is the better one: what came after it was never finished.
 pub fn set_catalog_aside(dir: &Path) -> Result<(), Error> {
-    let (catalog, old) = (dir.join("catalog"), dir.join(OLD_CATALOG));
+    let (catalog, old) = (dir.join(CATALOG), dir.join(OLD_CATALOG));
     let set_aside = match (catalog.exists(), old.exists()) {
         (false, _) => return Ok(()),
         (true, true) => fs::remove_dir_all(&catalog),
@@ -22,7 +24,7 @@ pub fn set_catalog_aside(dir: &Path) -> Result<(), Error> {
 
 /// Puts back the catalog that was set aside, if one was.
 pub fn restore_catalog(dir: &Path) -> Result<(), Error> {
-    let (catalog, old) = (dir.join("catalog"), dir.join(OLD_CATALOG));
+    let (catalog, old) = (dir.join(CATALOG), dir.join(OLD_CATALOG));
     if !old.exists() {
         return Ok(());
     }

@@ -199,7 +199,8 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    fn new(rows: Arc<Rows>, (from, until): keys::Range) -> Self {
+    /// The rows of a range.
+    pub fn new(rows: Arc<Rows>, (from, until): keys::Range) -> Self {
         Self { rows, from: Some(from), until, page: Vec::new().into_iter() }
     }
 

@@ -34,6 +34,8 @@ pub struct Report {
     pub versions: u64,
     /// Objects of restic's repositories whose parts were resolved, the removed ones too.
     pub objects: u64,
+    /// Volumes that are lost and that the store goes on without: known, and no damage by themselves.
+    pub given_up: Vec<u32>,
     /// Places that do not verify, in words.
     pub damaged_places: Vec<String>,
     /// Versions that cannot be restored whole.
@@ -82,11 +84,13 @@ impl Report {
 /// Checks a store that nobody writes to meanwhile.
 pub fn check(store: &Store) -> Result<Report, Error> {
     let mut check = Check { store, report: Report::default(), sound: HashMap::new() };
-    let numbers = store.shared.log.numbers();
-    for missing in (1..numbers.last().copied().unwrap_or(0)).filter(|number| !numbers.contains(number)) {
-        check.report.damaged_places.push(format!("volume {missing} is not there"));
+    let noted = |number: &u32| store.shared.log.is_noted(*number);
+    let (given_up, missing): (Vec<u32>, Vec<u32>) = store.given_up().into_iter().partition(noted);
+    check.report.given_up = given_up;
+    for number in missing {
+        check.report.damaged_places.push(format!("volume {number} is not there"));
     }
-    for number in numbers {
+    for number in store.shared.log.numbers() {
         check.volume(number)?;
     }
     for file in store.catalog().all_files() {
@@ -127,7 +131,7 @@ impl Check<'_> {
     fn blocks(&mut self, number: u32) -> Result<(), Error> {
         let log = &self.store.shared.log;
         let volume = log.volume(number)?;
-        let before = log.header(number + 1).ok().map(|header| header.before);
+        let before = log.header_behind(number).map(|header| header.before);
         let ending = before.map_or(0, |before| before.end.block() + u32::from(before.end.offset() > 0));
         let count = match before {
             // Blocks behind the end that the next volume names were never acknowledged, but for the footer.
@@ -228,7 +232,11 @@ impl Check<'_> {
         match self.sound.get(&id) {
             None => {
                 // Its place is worth nothing: a salvage forgets it.
-                let problem = Some(format!("chunk {id} is not in the store"));
+                let lost = self.store.catalog().place(&id)?.filter(|place| !self.store.shared.log.has(place.volume));
+                let problem = Some(match lost {
+                    Some(place) => format!("chunk {id} was in volume {}, which is not there", place.volume),
+                    None => format!("chunk {id} is not in the store"),
+                });
                 self.sound.insert(id, problem.clone());
                 return Ok(problem);
             }

@@ -47,6 +47,10 @@ impl Draft {
             return Ok(true);
         }
         let Some(place) = self.shared.catalog().place(id)? else { return Ok(false) };
+        // What lay in a lost volume comes again as if it were new.
+        if !self.shared.log.has(place.volume) {
+            return Ok(false);
+        }
         if self.shared.suspects.cover(place) && self.shared.log.read(place).is_err() {
             return Ok(false);
         }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::gaps;
 use super::place::Place;
 use super::rows::RowsError;
 use crate::model::ChunkId;
@@ -81,6 +82,23 @@ pub enum Error {
     /// sled's flush does not reach a real sync in this build, so nothing could be promised.
     #[error("this build cannot make data durable: sled's flush never reached fdatasync")]
     NotDurable,
+    /// Whole volumes are not where they were.
+    #[error(
+        "{} not there, although in use before; if a disk is not mounted or a copy not complete, bring it back; \
+         to go on for good without: rbackup rebuild{}",
+        gaps::named(volumes),
+        gaps::flags(volumes)
+    )]
+    Lost {
+        /// Their numbers.
+        volumes: Vec<u32>,
+    },
+    /// A volume is to be given up that is there.
+    #[error("volume {volume} is not lost")]
+    NotLost {
+        /// Its number.
+        volume: u32,
+    },
     /// Bytes that were acknowledged are gone or changed.
     #[error("damaged data in volume {volume}: {reason}")]
     Damaged {
@@ -162,6 +180,7 @@ impl Error {
             | Self::Damaged { .. }
             | Self::BadFrame { .. }
             | Self::NoChunk(_)
+            | Self::Lost { .. }
             | Self::Format { .. } => true,
             Self::BadExport { .. } | Self::NewerExport { .. } => true,
             Self::Sled { source, .. } => matches!(source, sled::Error::Corruption { .. }),
@@ -172,6 +191,11 @@ impl Error {
     /// Whether the disk did not give what may be whole.
     pub fn is_unreadable(&self) -> bool {
         matches!(self, Self::Unreadable { .. })
+    }
+
+    /// Whether the disk takes no writes at all.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem)
     }
 
     /// Wraps an operating system's error with the path it is about; a full disk keeps its own name.

@@ -77,17 +77,34 @@ pub fn lock(dir: &Path) -> Result<File, Error> {
     }
     let path = dir.join(LOCK);
     let opened = File::options().write(true).create(true).truncate(false).mode(0o600).open(&path);
-    let file = opened.map_err(|e| Error::io(&path, e))?;
+    taken(dir, opened.map_err(|e| Error::io(&path, e))?)
+}
+
+/// The same on a disk that is read-only. Nobody else writes there, unless it is writable elsewhere: then the lock is there too.
+pub fn lock_to_look(dir: &Path) -> Result<Option<File>, Error> {
+    let path = dir.join(LOCK);
+    match File::open(&path) {
+        Ok(file) => taken(dir, file).map(Some),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io(&path, error)),
+    }
+}
+
+fn taken(dir: &Path, file: File) -> Result<File, Error> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::InUse { dir: dir.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(Error::io(&path, error)),
+        Err(TryLockError::Error(error)) => Err(Error::io(&dir.join(LOCK), error)),
     }
 }
 
 /// An error unless `dir` holds a store.
 pub fn require(dir: &Path) -> Result<(), Error> {
-    if dir.join(FORMAT).exists() { Ok(()) } else { Err(Error::NoStore { dir: dir.to_owned() }) }
+    match dir.join(FORMAT).try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::NoStore { dir: dir.to_owned() }),
+        Err(error) => Err(Error::io(dir, error)),
+    }
 }
 
 /// The id of the store in `dir` as its `FORMAT` has it, if there is one that reads.
@@ -111,16 +128,24 @@ fn is_empty(dir: &Path) -> Result<bool, Error> {
 
 /// Reads `FORMAT`, or writes it into a directory that has nothing yet. Under the lock.
 pub fn open(dir: &Path, options: Options, random: [u8; 16]) -> Result<Format, Error> {
+    match read(dir)? {
+        Some(format) => Ok(format),
+        None => create(dir, options, random),
+    }
+}
+
+/// What `FORMAT` says, if there is one.
+pub fn read(dir: &Path) -> Result<Option<Format>, Error> {
     let path = dir.join(FORMAT);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return create(dir, options, random),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() == ErrorKind::InvalidData => {
             return Err(foreign(dir, "its FORMAT file is not readable"));
         }
         Err(error) => return Err(Error::io(&path, error)),
     };
-    parse(&text).map_err(|reason| foreign(dir, &reason))
+    parse(&text).map(Some).map_err(|reason| foreign(dir, &reason))
 }
 
 fn parse(text: &str) -> Result<Format, String> {

@@ -6,7 +6,12 @@
 use super::error::Error;
 use super::frame::{FrameHeader, FrameKind};
 use super::place::Address;
+use super::writer::VolumeLimits;
 use crate::model::ChunkId;
+
+/// A volume gives fewer ids of a kind: each takes a frame, and it is full before it has so many.
+const IDS_PER_VOLUME_MAX: u64 = 200_000;
+const _: () = assert!(VolumeLimits::DEFAULT.frames < IDS_PER_VOLUME_MAX as usize);
 
 /// The next ids to give; a header carries them so that none is ever given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +33,14 @@ impl Default for Counters {
 }
 
 impl Counters {
+    /// Behind `volumes` more volumes of which nothing is known but that they were there.
+    pub fn behind_unknown(self, volumes: usize) -> Self {
+        let skipped = IDS_PER_VOLUME_MAX.saturating_mul(volumes as u64);
+        let skip = |counter: u64| counter.saturating_add(skipped);
+        let Self { seq, version, file, account } = self;
+        Self { seq: skip(seq), version: skip(version), file: skip(file), account: skip(account) }
+    }
+
     /// The larger of both, counter by counter.
     pub fn at_least(self, other: Self) -> Self {
         Self {

@@ -17,6 +17,21 @@ const OBJECT: u8 = b'o';
 const REMOVED_OBJECT: u8 = b'q';
 const REMOVED_REPO: u8 = b'x';
 
+/// All keys: each begins with a letter.
+pub fn everything() -> Range {
+    (vec![0], vec![0xff])
+}
+
+/// Whether it is the key of a frame's place.
+pub fn is_chunk(key: &[u8]) -> bool {
+    key.first() == Some(&CHUNK)
+}
+
+/// Whether it is the key of a version's file.
+pub fn is_version_file(key: &[u8]) -> bool {
+    key.first() == Some(&VERSION_FILE)
+}
+
 /// The account's row.
 pub fn account(account: u64) -> Vec<u8> {
     key(ACCOUNT, &[&account.to_be_bytes()])

@@ -28,9 +28,9 @@ pub fn listed(log: &Log, number: u32, newest: Until) -> Result<Listed, Error> {
         }
         Err(error) => return Err(error),
     }
-    let until = match log.header(number + 1) {
-        Ok(header) => Until::Exactly(header.before.end),
-        Err(_) => newest,
+    let until = match log.header_behind(number) {
+        Some(header) => Until::Exactly(header.before.end),
+        None => newest,
     };
     let scanned = scan(log, number, until, |at, frame| {
         listed.entries.push(Entry::of(&frame.header, at));

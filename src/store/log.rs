@@ -3,7 +3,7 @@
 //! Promise: a frame that is handed out is byte by byte what was written; a volume goes whole or not at all. Never writes to a volume; see
 //! `writer.rs`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,6 +14,7 @@ use bytes::Bytes;
 use super::block;
 use super::error::Error;
 use super::frame::{self, Frame, FrameHeader, FrameKind};
+use super::gaps;
 use super::header::{Footer, VolumeHeader};
 use super::place::{Address, Place};
 use super::shape::Shape;
@@ -30,6 +31,7 @@ pub struct Log {
     dir: PathBuf,
     shape: Shape,
     volumes: RwLock<BTreeMap<u32, Arc<Volume>>>,
+    given_up: RwLock<BTreeSet<u32>>,
     recently_used: Mutex<VecDeque<u32>>,
     listed_to: AtomicU32,
 }
@@ -48,10 +50,12 @@ impl Log {
                 volumes.insert(number, Arc::new(Volume::at(&dir, number, shape)));
             }
         }
+        let given_up = gaps::noted(&dir, &mut volumes)?;
         Ok(Self {
             dir,
             shape,
             volumes: RwLock::new(volumes),
+            given_up: RwLock::new(given_up),
             recently_used: Mutex::default(),
             listed_to: AtomicU32::new(0),
         })
@@ -70,6 +74,28 @@ impl Log {
     /// The numbers of all volumes, oldest first.
     pub fn numbers(&self) -> Vec<u32> {
         self.volumes.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
+    /// The numbers of the volumes that are lost and that the store goes on without.
+    pub fn given_up(&self) -> Vec<u32> {
+        self.given_up.read().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    }
+
+    /// Goes on without volume `number`, for as long as this is open.
+    pub fn give_up(&self, number: u32) {
+        self.volumes.write().unwrap_or_else(PoisonError::into_inner).remove(&number);
+        self.given_up.write().unwrap_or_else(PoisonError::into_inner).insert(number);
+    }
+
+    /// Whether volume `number` is there.
+    pub fn has(&self, number: u32) -> bool {
+        self.volumes.read().unwrap_or_else(PoisonError::into_inner).contains_key(&number)
+    }
+
+    /// The number of the volume that comes after volume `last`; that of a lost one is not given again.
+    pub fn number_after(&self, last: u32) -> u32 {
+        let given_up = self.given_up.read().unwrap_or_else(PoisonError::into_inner);
+        given_up.last().copied().unwrap_or(0).max(last) + 1
     }
 
     /// Makes a new volume known.
@@ -177,9 +203,22 @@ impl Log {
     pub fn footer(&self, number: u32) -> Result<Option<Footer>, Error> {
         match self.own_footer(number)? {
             Some(footer) => Ok(Some(footer)),
-            None if self.numbers().contains(&(number + 1)) => self.footer_in_successor(number),
-            None => Ok(None),
+            None => match self.next_there(number) {
+                Some(next) if self.header(next)?.before.volume == number => self.footer_in_successor(number, next),
+                _ => Ok(None),
+            },
         }
+    }
+
+    /// The header that says where volume `number` ends: the next one's, unless that was begun while `number` was lost.
+    pub fn header_behind(&self, number: u32) -> Option<VolumeHeader> {
+        self.header(self.next_there(number)?).ok().filter(|header| header.before.volume == number)
+    }
+
+    /// The volume that follows `number`, over a gap if there is one.
+    pub fn next_there(&self, number: u32) -> Option<u32> {
+        let volumes = self.volumes.read().unwrap_or_else(PoisonError::into_inner);
+        volumes.range(number.saturating_add(1)..).next().map(|(next, _)| *next)
     }
 
     /// The footer at a volume's end; present exactly when the volume was sealed in good health.
@@ -198,8 +237,8 @@ impl Log {
         Footer::parse(&footer.stored).map(Some)
     }
 
-    fn footer_in_successor(&self, number: u32) -> Result<Option<Footer>, Error> {
-        let successor = self.volume(number + 1)?;
+    fn footer_in_successor(&self, number: u32, successor: u32) -> Result<Option<Footer>, Error> {
+        let successor = self.volume(successor)?;
         let mut cursor = Cursor::new(&successor, Address::START);
         cursor.frame()?;
         let frame = match cursor.frame() {
@@ -241,7 +280,7 @@ impl Log {
 }
 
 /// Eight digits, as [`super::volume_dir::directory`] writes them.
-fn volume_number(name: &str) -> Option<u32> {
+pub fn volume_number(name: &str) -> Option<u32> {
     let digits = name.len() == 8 && name.bytes().all(|byte| byte.is_ascii_digit());
     if digits { name.parse().ok() } else { None }
 }

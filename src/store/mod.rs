@@ -51,10 +51,14 @@ mod clean;
 mod commit;
 mod draft;
 pub mod fuzzing;
+mod gaps;
+mod kept;
 mod listed;
+mod looking;
 mod mark;
 mod opening;
 mod operation;
+mod rebuild;
 mod recover;
 mod replay;
 mod salvage;
@@ -78,6 +82,7 @@ pub use self::frame::{COMPRESSED, Frame, FrameHeader, FrameKind};
 pub use self::known::Known;
 pub use self::manifest::{Child, ENTRIES_MAX, encode as encode_manifest, parse as parse_manifest};
 pub use self::operation::{Done, Operation, Target};
+pub use self::rebuild::GivenUp;
 pub use self::records::{AccountAdded, DeviceRow, FileRow, RemovalRow, Root, SessionRow, VersionRow};
 pub use self::repos::{ObjectEntry, ObjectRow, Objects, RepoEntry, RepoOperation, RepoRow};
 pub use self::rows::RunSummary;
@@ -85,12 +90,14 @@ pub use self::shape::Segment;
 pub use self::transfer::{Counts, EXPORT_MAGIC, Imported, import};
 pub use self::writer::VolumeLimits;
 
-use self::aside::{remove_old_catalog, restore_catalog, set_catalog_aside};
+use self::aside::remove_old_catalog;
 use self::clean::Clean;
 use self::commit::{Job, Keeper};
 use self::format_file::Format;
+use self::gaps::Gaps;
 use self::home::{Home, Watch};
 use self::mark::Mark;
+use self::opening::Recovered;
 use self::shared::Shared;
 use self::space::Space;
 use self::writer::Writer;
@@ -139,20 +146,28 @@ pub struct Store {
     shared: Arc<Shared>,
     jobs: Sender<Job>,
     opened: Mark,
+    damage: Vec<String>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    _lock: File,
+    /// Whether nothing may be written.
+    looking: bool,
+    _lock: Option<File>,
 }
 
 impl Store {
     /// Opens the data directory `dir`, or makes a new store in it when it is empty or not there.
     pub fn open(dir: &Path, options: Options) -> Result<Self, Error> {
+        Self::open_over(dir, options, &Gaps::Refuse)
+    }
+
+    fn open_over(dir: &Path, options: Options, gaps: &Gaps) -> Result<Self, Error> {
         let lock = format_file::lock(dir)?;
         let space = Space::of(dir, options.ballast_bytes)?;
         opening::require_durable(dir, &space)?;
         let fresh = random().map_err(|e| Error::io(dir, e))?;
         let format = space.with_room(|| format_file::open(dir, options, fresh))?;
         let clean = clean::read(dir)?.filter(|clean| Some(clean.mark.store) == format.id());
-        let (log, rows, tail, counters) = space.with_room(|| opening::recovered(dir, &format, clean))?;
+        let recovered = space.with_room(|| opening::recovered(dir, &format, clean, gaps))?;
+        let Recovered { log, rows, tail, counters, damage } = recovered;
         remove_old_catalog(dir);
         clean::forget(dir)?;
         let shared = Arc::new(Shared::new(log, Arc::new(rows), space, Home::at(dir), Watch::new(options.stuck)));
@@ -167,20 +182,8 @@ impl Store {
             spawn("storage", dir, move || keeper.run(&inbox))?,
             spawn("checkpoint", dir, move || keep_house(&kept, &awake))?,
         ];
-        Ok(Self { dir: dir.to_owned(), format, shared, jobs, opened, threads: Mutex::new(threads), _lock: lock })
-    }
-
-    /// Opens the store with a catalog made anew from the volumes alone. The one there was comes back when that fails.
-    pub fn rebuild(dir: &Path, options: Options) -> Result<Self, Error> {
-        {
-            let _lock = format_file::lock(dir)?;
-            set_catalog_aside(dir)?;
-        }
-        let rebuilt = Self::open(dir, options);
-        if rebuilt.is_err() {
-            restore_catalog(dir)?;
-        }
-        rebuilt
+        let (dir, threads) = (dir.to_owned(), Mutex::new(threads));
+        Ok(Self { dir, format, shared, jobs, opened, damage, threads, looking: false, _lock: Some(lock) })
     }
 
     /// The sizes chunks are cut to in this store: minimum, average, maximum.
@@ -235,6 +238,16 @@ impl Store {
         check::check(self)
     }
 
+    /// Damage that was met while it was opened, in words.
+    pub fn damage(&self) -> &[String] {
+        &self.damage
+    }
+
+    /// The numbers of the volumes that are lost and that the store goes on without.
+    pub fn given_up(&self) -> Vec<u32> {
+        self.shared.log.given_up()
+    }
+
     /// The catalog's files on disk.
     pub fn catalog_runs(&self) -> Vec<RunSummary> {
         self.shared.rows.runs()
@@ -244,6 +257,9 @@ impl Store {
     /// Whoever commits afterwards is told that the store is closed. A full disk is no reason to fail: what was acknowledged
     /// is in the log, and the next start replays it.
     pub fn close(&self) -> Result<(), Error> {
+        if self.looking {
+            return Ok(());
+        }
         let (reply, answer) = channel();
         self.jobs.send(Job::Close(reply)).map_err(|_| Error::Closed)?;
         let closed = answer.recv().map_err(|_| Error::Closed)?.and_then(|mark| self.write_out(&mark));

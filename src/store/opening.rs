@@ -7,11 +7,12 @@ use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use super::aside::set_catalog_aside;
+use super::aside::{CATALOG, OLD_CATALOG, set_catalog_aside};
 use super::clean::Clean;
 use super::durable;
 use super::error::Error;
 use super::format_file::Format;
+use super::gaps::{Gaps, Witness};
 use super::header::Counters;
 use super::log::Log;
 use super::mark::Mark;
@@ -35,41 +36,71 @@ pub fn require_durable(dir: &Path, space: &Space) -> Result<(), Error> {
     }
 }
 
-/// Log and catalog brought to the same point, and the end of the log.
-pub type Recovered = (Log, Rows, Tail, Counters);
+/// Log and catalog brought to the same point.
+pub struct Recovered {
+    /// The log.
+    pub log: Log,
+    /// The catalog's rows.
+    pub rows: Rows,
+    /// The end of the log.
+    pub tail: Tail,
+    /// The next ids.
+    pub counters: Counters,
+    /// Damage that was met on the way, in words.
+    pub damage: Vec<String>,
+}
 
 /// Brings log and catalog to the same point. A catalog that turns out to be damaged on the way is made anew.
-pub fn recovered(dir: &Path, format: &Format, clean: Option<Clean>) -> Result<Recovered, Error> {
-    // What is thrown away below may know of ids that nothing else does any more.
-    let mut known = clean.map_or(Counters::default(), |clean| clean.mark.counters);
-    match recover_once(dir, format, clean, &mut known) {
+pub fn recovered(dir: &Path, format: &Format, clean: Option<Clean>, gaps: &Gaps) -> Result<Recovered, Error> {
+    // What is thrown away below may know of volumes and ids that nothing else does any more.
+    let mut witness = Witness::of(clean);
+    match recover_once(dir, format, clean, &mut witness, gaps, false) {
         Err(Error::Rows(error)) if error.is_damage() => {
             tracing::warn!(error = &error as &dyn std::error::Error, "the catalog is rebuilt from the volumes");
-            set_catalog_aside(dir)?;
-            recover_once(dir, format, clean, &mut known)
+            if !gaps.is_look() {
+                set_catalog_aside(dir)?;
+            }
+            recover_once(dir, format, clean, &mut witness, gaps, true)
         }
         recovered => recovered,
     }
 }
 
-fn recover_once(dir: &Path, format: &Format, clean: Option<Clean>, known: &mut Counters) -> Result<Recovered, Error> {
-    let (Some(store), Some(shape)) = (format.id(), format.shape()) else {
-        return Err(Error::format("FORMAT", "impossible values"));
+/// With `anew`, the catalog on the disk is worth nothing.
+fn recover_once(
+    dir: &Path,
+    format: &Format,
+    clean: Option<Clean>,
+    witness: &mut Witness,
+    gaps: &Gaps,
+    anew: bool,
+) -> Result<Recovered, Error> {
+    let (store, shape) = shape_of(format)?;
+    witness.hear(mark_of_old_catalog(dir, store, shape));
+    let (rows, mark) = match anew && gaps.is_look() {
+        true => (Rows::in_memory(shape), None),
+        false => open_catalog(dir, store, shape, gaps)?,
     };
-    let volumes = directory(dir, "volumes")?;
-    let log = Log::at(volumes, shape)?;
-    let (rows, mark) = open_catalog(dir, store, shape)?;
-    *known = known.at_least(mark.map_or(Counters::default(), |mark| mark.counters));
-    let replay = Replay { log: &log, rows: &rows, store };
-    let (tail, counters) = replay.run(mark, clean, *known)?;
-    Ok((log, rows, tail, counters))
+    witness.hear(mark);
+    let log = Log::at(if gaps.is_look() { dir.join("volumes") } else { directory(dir, "volumes")? }, shape)?;
+    let mut replay = Replay::of(&log, &rows, store);
+    replay.looking = gaps.is_look();
+    let (tail, counters) = replay.run(mark, clean, witness, gaps)?;
+    let damage = replay.damage();
+    Ok(Recovered { log, rows, tail, counters, damage })
+}
+
+fn shape_of(format: &Format) -> Result<([u8; 16], Shape), Error> {
+    format.id().zip(format.shape()).ok_or_else(|| Error::format("FORMAT", "impossible values"))
 }
 
 /// Opens the catalog with the mark it reaches to. One that is damaged, or another store's, is set aside:
 /// it is derived, and the replay that follows builds it anew.
-fn open_catalog(dir: &Path, store: [u8; 16], shape: Shape) -> Result<(Rows, Option<Mark>), Error> {
-    let at = directory(dir, "catalog")?;
-    let opened = Rows::open(&at, shape);
+fn open_catalog(dir: &Path, store: [u8; 16], shape: Shape, gaps: &Gaps) -> Result<(Rows, Option<Mark>), Error> {
+    let opened = match gaps.is_look() {
+        true => Rows::look(&dir.join(CATALOG), shape),
+        false => Rows::open(&directory(dir, CATALOG)?, shape),
+    };
     let reason = match opened {
         Ok((rows, None)) => return Ok((rows, None)),
         Ok((rows, Some(mark))) => match Mark::parse(&mark) {
@@ -80,8 +111,17 @@ fn open_catalog(dir: &Path, store: [u8; 16], shape: Shape) -> Result<(Rows, Opti
         Err(error) => error.to_string(),
     };
     tracing::warn!(reason, "the catalog is rebuilt from the volumes");
+    if gaps.is_look() {
+        return Ok((Rows::in_memory(shape), None));
+    }
     set_catalog_aside(dir)?;
-    Ok((Rows::open(&directory(dir, "catalog")?, shape)?.0, None))
+    Ok((Rows::open(&directory(dir, CATALOG)?, shape)?.0, None))
+}
+
+/// What the catalog that a rebuild set aside knows of the log, if there is one that reads.
+fn mark_of_old_catalog(dir: &Path, store: [u8; 16], shape: Shape) -> Option<Mark> {
+    let (_, mark) = Rows::look(&dir.join(OLD_CATALOG), shape).ok()?;
+    Mark::parse(&mark?).ok().filter(|mark| mark.store == store)
 }
 
 pub fn directory(dir: &Path, name: &str) -> Result<PathBuf, Error> {

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::catalog::Catalog;
 use super::error::Error;
 use super::header::Counters;
+use super::kept::RowsKept;
 use super::keys;
 use super::records::{
     AccountAdded, DeviceRow, Record, RemovalRow, SessionOpened, VersionAdded, VersionRow, VersionsRemoved, parse_row,
@@ -72,6 +73,8 @@ pub enum Operation {
     },
     /// Changes a repository.
     Repo(RepoOperation),
+    /// Writes rows into the log that only the catalog has.
+    KeepRows(RowsKept),
 }
 
 /// What a removal is about.
@@ -107,6 +110,8 @@ pub enum Done {
         /// False when it was so before.
         changed: bool,
     },
+    /// The rows are in the log.
+    Kept,
 }
 
 /// What an operation comes to.
@@ -171,13 +176,14 @@ impl<'a> View<'a> {
 pub fn decide(operation: Operation, view: &View, counters: &mut Counters) -> Result<Decided, Error> {
     match operation {
         Operation::Repo(operation) => repos::decide(operation, view, counters),
+        Operation::KeepRows(rows) => Ok(Decided::Record(Box::new(Record::RowsKept(rows)), Done::Kept)),
         other => decide_files(other, view, counters).map(|(record, done)| Decided::Record(Box::new(record), done)),
     }
 }
 
 fn decide_files(operation: Operation, view: &View, counters: &mut Counters) -> Result<(Record, Done), Error> {
     match operation {
-        Operation::Repo(_) => Err(Error::Refused("it is about a repository")),
+        Operation::Repo(_) | Operation::KeepRows(_) => Err(Error::Refused("it is about no file")),
         Operation::AddAccount { name, folded, at, password, password_wrap, recovery_wrap } => {
             if view.has(&keys::account_name(&folded))? {
                 return Err(Error::Exists);

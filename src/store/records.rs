@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 use super::header::Counters;
+use super::kept::RowsKept;
 use super::keys;
 use super::repos::{ObjectAdded, ObjectRemoved, RepoCreated, RepoRemoved};
 use super::rows::Change;
@@ -37,6 +38,8 @@ pub enum Record {
     RepoCreated(RepoCreated),
     /// A repository was removed.
     RepoRemoved(RepoRemoved),
+    /// What only the catalog knew when volumes were lost.
+    RowsKept(RowsKept),
 }
 
 /// See [`Record::AccountAdded`].
@@ -201,6 +204,7 @@ impl Record {
             Self::ObjectRemoved(it) => pack(22, it),
             Self::RepoCreated(it) => pack(23, it),
             Self::RepoRemoved(it) => pack(24, it),
+            Self::RowsKept(it) => pack(32, it),
         }
     }
 
@@ -221,6 +225,7 @@ impl Record {
             22 => Self::ObjectRemoved(unpack("record", body)?),
             23 => Self::RepoCreated(unpack("record", body)?),
             24 => Self::RepoRemoved(unpack("record", body)?),
+            32 => Self::RowsKept(unpack("record", body)?),
             _ if RESERVED_KINDS.contains(&kind) => {
                 return Err(Error::format("record", format!("kind {kind} was written by a newer program")));
             }
@@ -239,6 +244,7 @@ impl Record {
             Self::ObjectRemoved(it) => it.account,
             Self::RepoCreated(it) => it.account,
             Self::RepoRemoved(it) => it.account,
+            Self::RowsKept(_) => 0,
         }
     }
 
@@ -254,6 +260,8 @@ impl Record {
             Self::SessionOpened(_) | Self::VersionsRemoved(_) => {}
             // A repository's number is its record's seq.
             Self::ObjectAdded(_) | Self::ObjectRemoved(_) | Self::RepoCreated(_) | Self::RepoRemoved(_) => {}
+            // The header of the volume it is in knows better.
+            Self::RowsKept(_) => {}
         }
         counters
     }
@@ -282,6 +290,7 @@ impl Record {
             Self::ObjectRemoved(it) => it.changes(&mut changes)?,
             Self::RepoCreated(it) => it.changes(&mut changes)?,
             Self::RepoRemoved(it) => it.changes(&mut changes)?,
+            Self::RowsKept(it) => return Ok(it.changes()),
         }
         Ok(changes.list)
     }

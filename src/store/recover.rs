@@ -9,10 +9,11 @@ use std::io;
 
 use super::clean::Clean;
 use super::error::Error;
+use super::gaps::{Gaps, Witness};
 use super::header::{Counters, Ending};
 use super::mark::Mark;
 use super::place::Address;
-use super::replay::{Replay, damaged, report_gaps};
+use super::replay::{Replay, damaged};
 use super::rows::RowsError;
 use super::scan::{Scanned, Until};
 use super::writer::{self, Tail, Writer};
@@ -28,18 +29,40 @@ struct Found {
 
 impl Replay<'_> {
     /// Brings the catalog from `mark` to the end of the log, and returns that end.
-    /// `clean` is how the last stop in good order left the log, if that was the last thing that happened to it; `known` are next
-    /// ids that somebody has seen.
-    pub fn run(&self, mark: Option<Mark>, clean: Option<Clean>, known: Counters) -> Result<(Tail, Counters), Error> {
-        self.log.bury()?;
-        self.refuse_gap(mark, clean)?;
-        let Some(found) = self.newest(mark, clean)? else { return Ok((Err((Ending::NOTHING, None)), known)) };
+    /// `clean` is how the last stop in good order left the log, if that was the last thing that happened to it; `witness` is what
+    /// is known of the log from beside it, `gaps` what becomes of volumes that are missing.
+    pub fn run(
+        &self,
+        mark: Option<Mark>,
+        clean: Option<Clean>,
+        witness: &Witness,
+        gaps: &Gaps,
+    ) -> Result<(Tail, Counters), Error> {
+        let missing = self.log.missing(mark.map_or(0, |mark| mark.ending.volume), witness.volume)?;
+        gaps.settle(self.log, &missing)?;
+        if !self.looking {
+            self.log.bury()?;
+            self.log.welcome()?;
+        }
+        let found = self.newest(mark, clean)?;
+        let newest = found.as_ref().map_or(0, |found| found.number);
+        // Lost at the end: nobody else says which ids they gave.
+        let lost = missing.iter().filter(|number| **number > newest).count();
+        let Some(found) = found else {
+            return Ok((Err((Ending::NOTHING, None)), witness.free(witness.counters, lost)));
+        };
+        let (tail, counters) = self.to_the_end(&found, mark, clean)?;
+        let counters = counters.at_least(witness.counters);
+        Ok((tail, if lost > 0 { witness.free(counters, lost) } else { counters }))
+    }
+
+    fn to_the_end(&self, found: &Found, mark: Option<Mark>, clean: Option<Clean>) -> Result<(Tail, Counters), Error> {
         let number = found.number;
-        let counters = known.at_least(self.replay_closed(number, mark)?);
+        let counters = self.replay_closed(number, mark)?;
         let newest = self.replay_newest(number, found.until, mark)?;
         let counters = counters.at_least(newest.counters);
         let ending = self.said(newest.scanned.ending, mark, clean);
-        report_gaps(&newest.scanned);
+        self.report_gaps(&newest.scanned);
         if newest.entries.is_empty() {
             return Err(damaged(number, "all of its acknowledged frames are missing"));
         }
@@ -47,6 +70,9 @@ impl Replay<'_> {
         if undamaged && mark.is_some_and(|mark| !self.fits(&mark.ending, number, &newest.scanned)) {
             let reason = "it was made from another log than the one that is here".to_owned();
             return Err(Error::Rows(RowsError::Unreadable { run: "newest".to_owned(), reason }));
+        }
+        if self.looking {
+            return Ok((Err((ending, None)), counters));
         }
         let volume = self.log.volume(number)?;
         let footed = self.log.own_footer(number)?.is_some();
@@ -81,6 +107,10 @@ impl Replay<'_> {
             if self.log.volume(number)?.store()?.is_some_and(|store| store != self.store) {
                 return Err(damaged(number, "it belongs to another store"));
             }
+            if self.looking {
+                self.log.give_up(number);
+                continue;
+            }
             let bytes = self.log.volume(number)?.file_bytes()?;
             tracing::warn!(volume = number, bytes, "nothing in it was ever acknowledged, so it is given up");
             // A fresh volume is small. A larger one in which nothing is left was something else, and a person may want to see it.
@@ -101,8 +131,8 @@ impl Replay<'_> {
         if mark.volume == newest {
             return scanned.running_to(mark.end) == mark.running;
         }
-        let said = self.log.header(mark.volume + 1).map(|header| header.before);
-        !said.is_ok_and(|said| said.end == mark.end && said.running != mark.running)
+        let said = self.log.header_behind(mark.volume).map(|header| header.before);
+        !said.is_some_and(|said| said.end == mark.end && said.running != mark.running)
     }
 
     /// How far volume `number` must reach: exactly to where a stop in good order left it, if it is still what it was then; else at
@@ -122,22 +152,13 @@ impl Replay<'_> {
         if !volume.has_database()? {
             return Ok(Until::AtLeast(marked));
         }
-        volume.retire()?;
+        if !self.looking {
+            volume.retire()?;
+        }
         let (acknowledged, unreadable) = volume.acknowledged()?;
         if acknowledged == Address::START && unreadable {
             return Err(Error::io(self.log.dir(), io::Error::from_raw_os_error(libc::EIO)));
         }
         Ok(Until::AtLeast(marked.max(acknowledged)))
-    }
-
-    /// A catalog or a note of the last stop that knows of a volume which is not there means that it is lost, not that the
-    /// store is new.
-    fn refuse_gap(&self, mark: Option<Mark>, clean: Option<Clean>) -> Result<(), Error> {
-        let newest = self.log.numbers().last().copied().unwrap_or(0);
-        let known = [mark, clean.map(|clean| clean.mark)].into_iter().flatten().map(|mark| mark.ending.volume).max();
-        match known.filter(|known| *known > newest) {
-            Some(known) => Err(damaged(known, "the volume is not there, although it was in use")),
-            None => Ok(()),
-        }
     }
 }

@@ -3,6 +3,8 @@
 //! Promise: replay from any earlier point gives the same rows, and a rebuild reads the footers and the open volume only;
 //! where a footer is damaged, the volume it lists is read instead. Never: damage is reported, not mended silently.
 
+use std::cell::RefCell;
+
 use super::catalog::place_change;
 use super::error::Error;
 use super::frame::{Frame, FrameKind};
@@ -27,6 +29,9 @@ pub struct Replay<'a> {
     pub rows: &'a Rows,
     /// The store's id; a volume of another store is refused.
     pub store: [u8; 16],
+    /// Whether nothing at all may be written: the rows stay in memory.
+    pub looking: bool,
+    damage: RefCell<Vec<String>>,
 }
 
 /// The newest volume as it was found.
@@ -36,14 +41,25 @@ pub(super) struct Newest {
     pub counters: Counters,
 }
 
-impl Replay<'_> {
+impl<'a> Replay<'a> {
+    /// A replay of `log` into `rows`.
+    pub fn of(log: &'a Log, rows: &'a Rows, store: [u8; 16]) -> Self {
+        Self { log, rows, store, looking: false, damage: RefCell::default() }
+    }
+
+    /// The damage that was met, in words.
+    pub fn damage(self) -> Vec<String> {
+        self.damage.into_inner()
+    }
+
     /// Replays the volumes behind the mark that are no longer written, from their footers.
     pub(super) fn replay_closed(&self, newest: u32, mark: Option<Mark>) -> Result<Counters, Error> {
         let mut counters = Counters::default();
         for number in 1..newest {
             let Some(from) = from_in(number, mark) else { continue };
-            if !self.log.numbers().contains(&number) {
-                return Err(damaged(number, "the volume is not there"));
+            if !self.log.has(number) {
+                counters = counters.at_least(self.counters_behind_gap(number)?);
+                continue;
             }
             let footer = match self.log.footer(number) {
                 Ok(Some(footer)) => footer,
@@ -55,6 +71,7 @@ impl Replay<'_> {
                         error,
                         "its footer is damaged, so all of it is read; run `rbackup check`"
                     );
+                    self.met(format!("the footer of volume {number} does not verify"));
                     self.footer_by_scan(number)?
                 }
                 Err(error) => return Err(error),
@@ -65,12 +82,21 @@ impl Replay<'_> {
         Ok(counters)
     }
 
+    /// What was given in a lost volume was given: the next header knows how far the ids had come.
+    fn counters_behind_gap(&self, number: u32) -> Result<Counters, Error> {
+        if !self.log.given_up().contains(&number) {
+            return Err(Error::Lost { volumes: vec![number] });
+        }
+        let next = self.log.next_there(number).and_then(|next| self.log.header(next).ok());
+        Ok(next.map_or(Counters::default(), |header| header.counters))
+    }
+
     /// A volume that was given up and whose successor could not list it either: all of it is read, to the end that counts.
     fn footer_by_scan(&self, number: u32) -> Result<Footer, Error> {
         // Without a readable successor the end is where whole frames end.
-        let until = match self.log.header(number + 1) {
-            Ok(header) => Until::Exactly(header.before.end),
-            Err(_) => Until::AtLeast(Address::START),
+        let until = match self.log.header_behind(number) {
+            Some(header) => Until::Exactly(header.before.end),
+            None => Until::AtLeast(Address::START),
         };
         let mut footer = Footer::default();
         let scanned = scan(self.log, number, until, |at, frame| {
@@ -80,7 +106,7 @@ impl Replay<'_> {
             }
             Ok(())
         })?;
-        report_gaps(&scanned);
+        self.report_gaps(&scanned);
         Ok(footer)
     }
 
@@ -131,6 +157,25 @@ impl Replay<'_> {
         Ok(Newest { scanned, entries, counters })
     }
 
+    /// Damage does not stop a start: everything else is still there. It is said loudly, and `check` names what it touched.
+    pub(super) fn report_gaps(&self, scanned: &Scanned) {
+        let volume = scanned.ending.volume;
+        for (from, until) in &scanned.gaps {
+            tracing::error!(
+                volume,
+                from = from.0,
+                until = until.0,
+                "acknowledged frames are damaged; run `rbackup check`"
+            );
+            let (from, until) = (Place { volume, address: *from }, Place { volume, address: *until });
+            self.met(format!("{from} up to {until} does not verify"));
+        }
+    }
+
+    fn met(&self, damage: String) {
+        self.damage.borrow_mut().push(damage);
+    }
+
     fn apply(&self, changes: &mut Vec<Change>, at_least: usize) -> Result<(), Error> {
         if changes.len() >= at_least {
             self.rows.apply_if_newer(std::mem::take(changes))?;
@@ -140,11 +185,10 @@ impl Replay<'_> {
 
     /// Writes the delta out during a long replay; the mark says that volume `number` is done.
     fn relieve(&self, number: u32) -> Result<(), Error> {
-        if self.rows.delta_bytes() < DELTA_BYTES_MAX {
+        if self.looking || self.rows.delta_bytes() < DELTA_BYTES_MAX {
             return Ok(());
         }
-        let next = self.log.numbers().into_iter().find(|n| *n > number);
-        let Some(Ok(header)) = next.map(|next| self.log.header(next)) else { return Ok(()) };
+        let Some(header) = self.log.header_behind(number) else { return Ok(()) };
         let mark = Mark { store: self.store, ending: header.before, counters: header.counters };
         if self.rows.freeze(mark.encode()?) {
             self.rows.write_frozen()?;
@@ -160,14 +204,6 @@ fn from_in(volume: u32, mark: Option<Mark>) -> Option<Address> {
         std::cmp::Ordering::Less => None,
         std::cmp::Ordering::Equal => Some(mark.ending.end),
         std::cmp::Ordering::Greater => Some(Address::START),
-    }
-}
-
-/// Damage does not stop a start: everything else is still there. It is said loudly, and `check` names what it touched.
-pub(super) fn report_gaps(scanned: &Scanned) {
-    for (from, until) in &scanned.gaps {
-        let (volume, from, until) = (scanned.ending.volume, from.0, until.0);
-        tracing::error!(volume, from, until, "acknowledged frames are damaged; run `rbackup check`");
     }
 }
 

@@ -11,9 +11,11 @@ use super::shape::Shape;
 use super::visitor::{self, chain};
 use crate::kit::random::Content;
 use rbackup::service::Services;
+use rbackup::store;
 use serde::{Deserialize, Serialize};
 use sha2::Digest;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -96,9 +98,18 @@ pub fn judge(case: &Case, oracle: &Oracle, scratch: &Path) -> Verdict {
         traceless: BTreeSet::new(),
         mended: false,
         lost: false,
+        without: Vec::new(),
+        skipped: Vec::new(),
     };
     panics::forget();
     let outcome = match visitor::open(scratch) {
+        // Whole volumes are gone: it is asked about, and then everything else must go on.
+        Err(error @ store::Error::Lost { .. }) => {
+            hearing.refused(&chain(&error));
+            hearing.nothing_is_destroyed(case, scratch);
+            hearing.without_lost(&error, case, scratch);
+            Outcome::Errors
+        }
         Err(error) => {
             hearing.refused(&chain(&error));
             hearing.nothing_is_destroyed(case, scratch);
@@ -131,6 +142,10 @@ struct Hearing<'a> {
     traceless: BTreeSet<u64>,
     mended: bool,
     lost: bool,
+    /// Volumes that were given up.
+    without: Vec<u32>,
+    /// Version ids that may have been given in them, as the store says.
+    skipped: Vec<Range<u64>>,
 }
 
 impl Hearing<'_> {
@@ -160,6 +175,25 @@ impl Hearing<'_> {
         let live = self.oracle.versions.iter().filter(|(_, truth)| truth.removed.is_none());
         self.expected = live.map(|(id, _)| *id).collect();
         self.second_day(data);
+    }
+
+    /// The owner says that the volumes are lost: all the rest is there, and what is not is named.
+    fn without_lost(&mut self, error: &store::Error, case: &Case, data: &Path) {
+        let store::Error::Lost { volumes } = error else { return };
+        match visitor::go_on_without(data, volumes) {
+            Err(error) => self.complain(format!("it does not go on without volumes {volumes:?}: {}", chain(&error))),
+            Ok((services, skipped)) => {
+                (self.without, self.skipped) = (volumes.clone(), skipped);
+                self.first_day(services, case.login);
+                self.second_day(data);
+                self.nothing_is_destroyed(case, data);
+            }
+        }
+    }
+
+    /// Whether the store has said that it may be lost with a volume, and no catalog knew it.
+    fn lost_with_a_volume(&self, end: End) -> bool {
+        self.without.contains(&end.volume) && end > self.oracle.settled
     }
 
     fn complain(&mut self, what: String) {
@@ -208,7 +242,7 @@ impl Hearing<'_> {
         for (name, account) in &look.accounts {
             if let Some((denied, error)) = &account.refused {
                 self.note(error);
-                if *denied && clean {
+                if *denied && clean && self.without.is_empty() {
                     self.complain(format!("{name} is unknown now, and `check` says that all is well: {error}"));
                 }
             }
@@ -224,7 +258,7 @@ impl Hearing<'_> {
         }
         // A volume that sled refuses is worth a word even where its blocks are all there.
         let calm = matches!(&look.check, Some(Ok(checked)) if checked.is_clean());
-        if !self.hit.blocks && (self.lost || !calm) {
+        if !self.hit.blocks && self.without.is_empty() && (self.lost || !calm) {
             let said = self.said.clone().unwrap_or_default();
             self.complain(format!("no block is hit, and not all is right: {said}; check: {:?}", look.check));
         }
@@ -253,6 +287,10 @@ impl Hearing<'_> {
                 self.note("a version is gone without a trace");
                 self.traceless.insert(id);
             }
+            (None, false, Fate::NotFound) if self.skipped.iter().any(|ids| ids.contains(&id)) => {
+                self.note("a version was in a lost volume, which the store says");
+                self.traceless.insert(id);
+            }
             (None, false, _) => {
                 self.note("a version is not listed");
                 if !list_failed && (clean || *fate == Fate::Right) {
@@ -266,7 +304,7 @@ impl Hearing<'_> {
     /// A removal is forgotten: that can be helped as long as there is a record of it.
     fn back(&mut self, id: u64, removed: End, clean: bool) {
         self.note("a removal is forgotten");
-        let traceless = self.hit.has_no_trace_of(removed);
+        let traceless = self.hit.has_no_trace_of(removed) || self.lost_with_a_volume(removed);
         let known = removed <= self.oracle.settled;
         if !traceless && (known || clean || !self.hit.blocks) {
             self.complain(format!("removed version {id} is back, the catalog knew: {known}, check is clean: {clean}"));

@@ -6,6 +6,7 @@ use rbackup::model::{DeviceName, FilePath, Password, Secret, Sha256, SystemClock
 use rbackup::service::{Error, Policy, Services, Session, UploadRequest};
 use rbackup::store::{self, Options, Segment, Store, VolumeLimits};
 use sha2::Digest;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,6 +29,13 @@ pub fn create(data: &Path, segment: Segment) -> Services {
 /// Opens a store; it knows the size of its segments itself.
 pub fn open(data: &Path) -> Result<Services, store::Error> {
     Ok(serve(Store::open(data, OPTIONS)?))
+}
+
+/// Opens a store whose volumes `lost` are lost for good; with the version ids that may have been given in them.
+pub fn go_on_without(data: &Path, lost: &[u32]) -> Result<(Services, Vec<Range<u64>>), store::Error> {
+    let (store, _) = Store::rebuild_without(data, OPTIONS, lost)?;
+    let skipped = store.given_up_versions()?.into_iter().map(|it| it.versions).collect();
+    Ok((serve(store), skipped))
 }
 
 /// Opens a store with its catalog made anew.

@@ -149,3 +149,25 @@ fn a_damaged_record_is_not_forgotten_at_a_later_start() {
         house.stop();
     }
 }
+
+/// The catalog's records are gone for good with the damage, and whoever asked for the rebuild is told.
+#[test]
+fn a_rebuild_over_damage_says_so() {
+    let mut house = House::start();
+    let member = house.member("anna", "laptop");
+    house.put(&member, "/the first", &noise(1, 1000));
+    house.put(&member, "/the second", &noise(2, 1000));
+    house.stop();
+    let db = largest_db(&house.data().join("volumes"));
+    let bytes = std::fs::read(&db).expect("read the volume");
+    let name = b"/the second";
+    let at = bytes.windows(name.len()).rposition(|window| window == name).expect("names are in the clear");
+    flip(&db, at as u64);
+    let ran = house.run(&["rebuild"]);
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert_eq!(ran.status.code(), Some(15), "{ran:?}");
+    assert!(
+        said.contains("damaged: volume 1 block") && said.contains("rebuilt from the volumes: 1 versions"),
+        "{said}"
+    );
+}

@@ -46,7 +46,7 @@ impl Keeper {
         let mark = Mark { store: self.store, ending: self.writer()?.ending(), counters: self.counters }.encode()?;
         let Shared { log, rows, .. } = &*self.shared;
         rows.rebuild(|fresh| {
-            let replay = Replay { log, rows: fresh, store: self.store };
+            let replay = Replay::of(log, fresh, self.store);
             replay.replay_closed(newest, None)?;
             Ok(mark)
         })

@@ -278,7 +278,8 @@ impl Keeper {
     /// The writer; begins the next volume when the last one failed.
     fn writer(&mut self) -> Result<&mut Writer, Error> {
         if let Err((before, footer)) = &self.writer {
-            let (number, footer, log) = (before.volume + 1, footer.as_ref(), &self.shared.log);
+            let (footer, log) = (footer.as_ref(), &self.shared.log);
+            let number = log.number_after(before.volume);
             let begin = || Writer::begin(log, number, self.store, self.counters, *before, footer);
             self.writer = Ok(self.shared.space.with_room(begin)?);
         }

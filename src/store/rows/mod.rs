@@ -100,7 +100,27 @@ impl Rows {
     /// `Damaged`, `Unreadable` and `Gap` mean that the catalog has to be rebuilt.
     pub fn open(dir: &Path, shape: Shape) -> Result<(Rows, Option<Vec<u8>>), RowsError> {
         fs::create_dir_all(dir).map_err(io_error(dir))?;
-        let mut runs = open_runs(dir, spans(dir)?, shape)?;
+        Self::of_runs(dir, open_runs(dir, spans(dir, true)?, shape, true)?, shape)
+    }
+
+    /// The same for whoever only looks: nothing is made or removed, and one that is not there has no rows.
+    ///
+    /// # Errors
+    /// As [`Rows::open`].
+    pub fn look(dir: &Path, shape: Shape) -> Result<(Rows, Option<Vec<u8>>), RowsError> {
+        if !dir.exists() {
+            return Ok((Self::in_memory(shape), None));
+        }
+        Self::of_runs(dir, open_runs(dir, spans(dir, false)?, shape, false)?, shape)
+    }
+
+    /// No rows, and no place on a disk for any.
+    pub fn in_memory(shape: Shape) -> Rows {
+        let state = RwLock::new(State { delta: Delta::default(), frozen: None, runs: Arc::new([]) });
+        Rows { dir: PathBuf::new(), shape, state, writing: Mutex::new(()), damaged: AtomicBool::new(false) }
+    }
+
+    fn of_runs(dir: &Path, mut runs: Vec<Arc<Run>>, shape: Shape) -> Result<(Rows, Option<Vec<u8>>), RowsError> {
         runs.sort_by_key(|run| run.span.from);
         require_chain(&runs)?;
         runs.reverse();
@@ -301,14 +321,16 @@ fn after(key: &[u8]) -> Vec<u8> {
     [key, &[0]].concat()
 }
 
-/// The runs in `dir`, the widest first; what a crash left is removed.
-fn spans(dir: &Path) -> Result<Vec<Span>, RowsError> {
+/// The runs in `dir`, the widest first; what a crash left is removed if it may be.
+fn spans(dir: &Path, removes: bool) -> Result<Vec<Span>, RowsError> {
     let mut spans = Vec::new();
     for entry in fs::read_dir(dir).map_err(io_error(dir))? {
         let path = entry.map_err(io_error(dir))?.path();
         let name = sled_dir::name_of(&path);
         if name.starts_with(TEMPORARY) || name.ends_with(".dead") {
-            fs::remove_dir_all(&path).map_err(io_error(&path))?;
+            if removes {
+                fs::remove_dir_all(&path).map_err(io_error(&path))?;
+            }
         } else if let Some(span) = Span::parse(&name) {
             spans.push(span);
         } else {
@@ -336,14 +358,15 @@ fn require_chain(runs: &[Arc<Run>]) -> Result<(), RowsError> {
     Ok(())
 }
 
-/// Opens what is complete. A run inside a complete one is superseded; one without a footer was never completed. Both are removed.
-fn open_runs(dir: &Path, spans: Vec<Span>, shape: Shape) -> Result<Vec<Arc<Run>>, RowsError> {
+/// Opens what is complete. A run inside a complete one is superseded; one without a footer was never completed. Both are removed if they may be.
+fn open_runs(dir: &Path, spans: Vec<Span>, shape: Shape, removes: bool) -> Result<Vec<Arc<Run>>, RowsError> {
     let mut runs: Vec<Arc<Run>> = Vec::new();
     for span in spans {
         let superseded = runs.iter().any(|run| run.span.contains(span));
         let run = if superseded { None } else { Run::open(dir, span, shape)? };
         match run {
             Some(run) => runs.push(Arc::new(run)),
+            None if !removes => {}
             None => {
                 tracing::info!(run = span.name(), superseded, "a catalog run is removed");
                 sled_dir::remove(&dir.join(span.name()))?;

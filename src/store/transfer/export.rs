@@ -22,9 +22,9 @@ impl Store {
         let head = Head { store: self.opened.store, chunk_bytes: self.format.chunk_bytes };
         let stream = StreamWriter::begin(out, &head)?;
         let mut export = Export { store: self, log: &self.shared.log, stream, left_out };
-        let numbers = export.log.numbers();
-        for number in 1..=numbers.last().copied().unwrap_or(0) {
-            if numbers.contains(&number) {
+        let (numbers, given_up) = (export.log.numbers(), export.log.given_up());
+        for number in 1..=numbers.last().max(given_up.last()).copied().unwrap_or(0) {
+            if export.log.has(number) {
                 export.volume(number)?;
             } else {
                 export.leave_out(&format!("volume {number} is not there"));

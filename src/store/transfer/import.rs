@@ -14,10 +14,11 @@ use super::super::durable;
 use super::super::error::Error;
 use super::super::format_file::{self, Format};
 use super::super::frame::{Frame, FrameKind};
+use super::super::gaps::Gaps;
 use super::super::header::{Counters, Ending};
 use super::super::log::Log;
 use super::super::mark::Mark;
-use super::super::opening::{directory, recovered};
+use super::super::opening::{Recovered, directory, recovered};
 use super::super::records::Record;
 use super::super::shape::Shape;
 use super::super::writer::{VolumeLimits, Writer};
@@ -179,7 +180,7 @@ impl Intake<'_> {
 /// Builds the catalog as a start after a stop in good order does, and leaves everything as such a stop does.
 fn make_catalog(dir: &Path, format: &Format, shape: Shape, written: &Mark) -> Result<(), Error> {
     let clean = Clean::at(*written, &Log::at(dir.join("volumes"), shape)?)?;
-    let (log, rows, tail, counters) = recovered(dir, format, Some(clean))?;
+    let Recovered { log, rows, tail, counters, .. } = recovered(dir, format, Some(clean), &Gaps::Refuse)?;
     let ending = tail.map_or_else(|(ending, _)| Ok(ending), Writer::suspend)?;
     let mark = Mark { store: written.store, ending, counters };
     if mark != *written {
