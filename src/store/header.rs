@@ -152,6 +152,11 @@ pub struct Footer {
 }
 
 impl Footer {
+    /// How long its content is when it is stored.
+    pub fn bytes(&self) -> u64 {
+        (4 + self.entries.len() * Entry::BYTES + self.records.len()) as u64
+    }
+
     /// The content as it is stored: number of entries, the entries, the records.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(4 + self.entries.len() * Entry::BYTES + self.records.len());

@@ -279,7 +279,7 @@ impl Store {
     fn write_out(&self, mark: &Mark) -> Result<(), Error> {
         let Shared { log, rows, home, space, .. } = &*self.shared;
         home.require()?;
-        space.make_room();
+        space.make_room(false);
         rows.write_frozen()?;
         if rows.freeze(mark.encode()?) {
             rows.write_frozen()?;

@@ -17,7 +17,7 @@ use super::repos::{self, RepoOperation};
 use super::rows::{Change, Rows};
 
 /// A change that somebody asks for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Operation {
     /// Adds an account; [`Error::Exists`] when the name is taken.
     AddAccount {
@@ -75,6 +75,13 @@ pub enum Operation {
     Repo(RepoOperation),
     /// Writes rows into the log that only the catalog has.
     KeepRows(RowsKept),
+}
+
+impl Operation {
+    /// Whether it needs nothing but its record, so that it can be done again when the volume it was for has failed.
+    pub fn is_record_only(&self) -> bool {
+        !matches!(self, Self::AddVersion { .. } | Self::Repo(RepoOperation::Add { .. }))
+    }
 }
 
 /// What a removal is about.

@@ -16,13 +16,17 @@ use crate::model::random::random;
 const BALLAST: &str = "ballast";
 /// Several files, since a disk can also run out of inodes.
 const FILES: u32 = 16;
-/// Files given up at once.
+/// Files given up at once for something that has failed and is done again from its beginning.
 const STEP_FILES: usize = 4;
 /// A hundredth of the disk, within these bounds.
 const BALLAST_BYTES_MIN: u64 = 4 << 20;
 const BALLAST_BYTES_MAX: u64 = 64 << 20;
 /// With fewer free inodes new data is refused.
 const INODES_LOW: u64 = 64;
+/// What a commit to an open volume may need: the file grows by a segment, and something small.
+const SEGMENT_BYTES: u64 = (1 << 20) + (256 << 10);
+/// … and no new names but a snapshot's.
+const SEGMENT_INODES: u64 = 3;
 /// What a commit may need: a new volume is two segments and some small files …
 const COMMIT_BYTES: u64 = 3 << 20;
 /// … in a directory of its own.
@@ -61,9 +65,16 @@ impl Space {
         self.free().is_none_or(|free| free.bytes >= low && free.inodes >= INODES_LOW)
     }
 
-    /// Gives up ballast until a commit has room, or nothing is left of it.
-    pub fn make_room(&self) {
-        while self.is_below(COMMIT_BYTES, COMMIT_INODES) && self.give_up() {}
+    /// Gives up ballast, a file at a time, until a commit has room, or nothing is left of it. One to a volume that is `open` needs
+    /// less; should that not do after all, the commit is done again behind a volume that is begun.
+    pub fn make_room(&self, open: bool) {
+        let (bytes, inodes) = if open { (SEGMENT_BYTES, SEGMENT_INODES) } else { (COMMIT_BYTES, COMMIT_INODES) };
+        while self.is_below(bytes, inodes) && self.give_up(1) {}
+    }
+
+    /// Whether `bytes` more can be written beside what a commit needs, without a word of the ballast.
+    pub fn has_room_for(&self, bytes: u64) -> bool {
+        !self.is_below(COMMIT_BYTES.saturating_add(bytes), COMMIT_INODES)
     }
 
     /// Does `work`; when it fails for want of room, gives up ballast and does it again. sled words such failures in many
@@ -78,7 +89,7 @@ impl Space {
             if !full {
                 return Err(error);
             }
-            if !self.give_up() {
+            if !self.give_up(STEP_FILES) {
                 tracing::error!(error = &error as &dyn std::error::Error, "the disk is full and no ballast is left");
                 return Err(Error::NoSpace);
             }
@@ -104,9 +115,9 @@ impl Space {
         }
     }
 
-    fn give_up(&self) -> bool {
+    fn give_up(&self, files: usize) -> bool {
         let held = (0..FILES).map(|number| self.file(number));
-        let given = held.filter(|path| fs::remove_file(path).is_ok()).take(STEP_FILES).count();
+        let given = held.filter(|path| fs::remove_file(path).is_ok()).take(files).count();
         if given > 0 {
             tracing::warn!(files = given, "the disk is full: a part of the ballast is given up");
         }
@@ -172,6 +183,17 @@ mod tests {
         let never: Result<(), Error> = space.with_room(|| Err(Error::NoSpace));
         assert!(matches!(never, Err(Error::NoSpace)) && held(home.path()) == 0);
         assert!(matches!(space.with_room(|| Err::<(), _>(Error::Closed)), Err(Error::Closed)), "not for want of room");
+    }
+
+    #[test]
+    fn a_commit_takes_no_more_than_it_needs() {
+        let home = tempfile::tempdir().expect("a directory");
+        let space = Space::of(home.path(), Some(16 << 12)).expect("a disk");
+        (0..FILES).for_each(|_| space.tend());
+        space.make_room(true);
+        assert_eq!(held(home.path()), FILES as usize, "there is room");
+        assert!(space.give_up(1) && held(home.path()) == FILES as usize - 1);
+        assert!(space.has_room_for(0) && !space.has_room_for(u64::MAX));
     }
 
     #[test]

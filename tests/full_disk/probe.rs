@@ -31,18 +31,13 @@ pub fn while_full(site: &mut Site, row: &mut Row) -> Result<(), String> {
     life_goes_on(site, row)
 }
 
-/// The same for a disk that became full under the server. What was on its way to it then fails together with the changes that
-/// share its sync, so a change may be refused once. And somebody else took what the server gave up: with no ballast left
-/// changes may be refused for good. Everything can still be read.
+/// The same for a disk that became full under the server, where somebody else took what it gave up: with no ballast left changes
+/// may be refused, and not before. Everything can still be read.
 pub fn while_full_or_used_up(site: &mut Site, row: &mut Row) -> Result<(), String> {
-    for attempt in 0..2 {
-        match while_full(site, row) {
-            Err(wrong) if is_want_of_room(&wrong) && site.ballast().0 == 0 => return only_reads_go_on(site, row),
-            Err(wrong) if is_want_of_room(&wrong) && attempt == 0 => row.note += ", refused once with ballast left",
-            other => return other,
-        }
+    match while_full(site, row) {
+        Err(wrong) if is_want_of_room(&wrong) && site.ballast().0 == 0 => only_reads_go_on(site, row),
+        other => other,
     }
-    Ok(())
 }
 
 fn only_reads_go_on(site: &mut Site, row: &mut Row) -> Result<(), String> {

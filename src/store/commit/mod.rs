@@ -4,6 +4,7 @@
 //! again; after any error the open volume is closed at its acknowledged end and never written again, and whoever built
 //! on what it lost is refused. It takes all that waits, syncs once, and never waits when nothing is queued.
 
+mod again;
 mod mend;
 mod staged;
 
@@ -13,6 +14,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::time::{Duration, Instant};
 
+use self::again::Waiting;
 use self::staged::Staged;
 use crate::model::ChunkId;
 use crate::store::catalog::place_change;
@@ -68,6 +70,8 @@ pub struct Keeper {
     checkpoint: SyncSender<()>,
     /// When the catalog was last made anew, or tried to be, and how long that is not tried again.
     mended: Option<(Instant, Duration)>,
+    /// What a full disk took together with others' data, and is done again.
+    again: Vec<Waiting>,
 }
 
 /// What was appended and decided since the last sync.
@@ -78,7 +82,7 @@ struct Group {
     frame_bytes: usize,
     overlay: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     changes: Vec<Change>,
-    answers: Vec<(Sender<Result<Done, Error>>, Done)>,
+    answers: Vec<(Waiting, Done)>,
     bytes: usize,
 }
 
@@ -92,7 +96,17 @@ impl Keeper {
         counters: Counters,
         checkpoint: SyncSender<()>,
     ) -> Self {
-        Self { shared, store, limits, writer: tail, counters, group: Group::default(), checkpoint, mended: None }
+        Self {
+            shared,
+            store,
+            limits,
+            writer: tail,
+            counters,
+            group: Group::default(),
+            checkpoint,
+            mended: None,
+            again: Vec::new(),
+        }
     }
 
     /// Begins the next volume if the last one has ended. On a full disk that is tried again when something is to be written.
@@ -138,7 +152,7 @@ impl Keeper {
         let mut next = Some(job);
         let home = self.require_home();
         if home.is_ok() {
-            self.shared.space.make_room();
+            self.shared.space.make_room(self.writer.is_ok());
         }
         while let Some(job) = next {
             match job {
@@ -159,6 +173,7 @@ impl Keeper {
                 Job::Recycle => self.recycle(),
                 Job::Close(_) => {
                     self.finish();
+                    self.do_again();
                     return Some(job);
                 }
             }
@@ -170,6 +185,7 @@ impl Keeper {
         if home.is_ok() && (!self.group.answers.is_empty() || self.unflushed_bytes() >= UNFLUSHED_BYTES_MAX) {
             self.finish();
         }
+        self.do_again();
         None
     }
 
@@ -190,29 +206,33 @@ impl Keeper {
     }
 
     fn commit(&mut self, operation: Operation, losses_seen: u64, reply: Sender<Result<Done, Error>>) {
+        let waiting = Waiting::of(&operation, reply);
         if let Err(error) = self.make_room() {
-            let _ = reply.send(Err(same(&error)));
+            self.refuse(waiting, &error);
             self.fail(error);
             return;
         }
-        if losses_seen != self.shared.losses() {
+        if losses_seen != self.shared.losses() && !operation.is_record_only() {
             tracing::warn!("a commit was refused because chunks it names were lost with a failed volume");
-            let _ = reply.send(Err(self.shared.last_loss()));
-            return;
+            return waiting.answer(Err(self.shared.last_loss()));
         }
+        self.decide_and_stage(operation, waiting);
+    }
+
+    fn decide_and_stage(&mut self, operation: Operation, waiting: Waiting) {
         let staged = match self.decide(operation) {
             // Answered with the group: what made it so may not be synced yet.
-            Ok((Decided::Already(done), _)) => return self.group.answers.push((reply, done)),
+            Ok((Decided::Already(done), _)) => return self.group.answers.push((waiting, done)),
             Ok((Decided::Record(record, done), counters)) => Staged::of(&record, done, counters),
             Err(refused) => Err(refused),
         };
         match staged.map(|staged| self.stage(staged)) {
-            Ok(Ok(done)) => self.group.answers.push((reply, done)),
+            Ok(Ok(done)) => self.group.answers.push((waiting, done)),
             Ok(Err(error)) => {
-                let _ = reply.send(Err(same(&error)));
+                self.refuse(waiting, &error);
                 self.fail(error);
             }
-            Err(refused) => drop(reply.send(Err(refused))),
+            Err(refused) => waiting.answer(Err(refused)),
         }
     }
 
@@ -248,8 +268,8 @@ impl Keeper {
         self.shared.rows.apply(places.chain(group.changes).collect());
         self.shared.settle(group.frames.iter().map(|(id, ..)| *id));
         self.shared.arrived(group.frame_bytes);
-        for (reply, done) in group.answers {
-            let _ = reply.send(Ok(done));
+        for (waiting, done) in group.answers {
+            waiting.answer(Ok(done));
         }
         if self.shared.rows.delta_bytes() > DELTA_BYTES_MAX {
             self.checkpoint();
@@ -264,8 +284,8 @@ impl Keeper {
         );
         let group = std::mem::take(&mut self.group);
         self.shared.arrived(group.frame_bytes);
-        for (reply, _) in group.answers {
-            let _ = reply.send(Err(same(&error)));
+        for (waiting, _) in group.answers {
+            self.refuse(waiting, &error);
         }
         self.shared.lose(&error);
         let nothing = (Ending::NOTHING, None);
@@ -275,13 +295,19 @@ impl Keeper {
         };
     }
 
-    /// The writer; begins the next volume when the last one failed.
+    /// The writer; begins the next volume when the last one failed. A footer saves a rebuild some reading; where there is no room for
+    /// it that is no reason to give up ballast.
     fn writer(&mut self) -> Result<&mut Writer, Error> {
         if let Err((before, footer)) = &self.writer {
-            let (footer, log) = (footer.as_ref(), &self.shared.log);
+            let (log, space) = (&self.shared.log, &self.shared.space);
             let number = log.number_after(before.volume);
-            let begin = || Writer::begin(log, number, self.store, self.counters, *before, footer);
-            self.writer = Ok(self.shared.space.with_room(begin)?);
+            let footer = footer.as_ref().filter(|footer| space.has_room_for(footer.bytes()));
+            let begin = |footer| Writer::begin(log, number, self.store, self.counters, *before, footer);
+            let begun = match footer.map(|footer| begin(Some(footer))) {
+                None | Some(Err(Error::NoSpace)) => space.with_room(|| begin(None)),
+                Some(begun) => begun,
+            };
+            self.writer = Ok(begun?);
         }
         self.writer.as_mut().map_err(|_| Error::Refused("the log cannot be written"))
     }
@@ -357,7 +383,7 @@ impl Keeper {
     /// Syncs what is left and leaves the volume in good order for the next start.
     fn close(mut self) -> Result<Mark, Error> {
         self.require_home()?;
-        self.shared.space.make_room();
+        self.shared.space.make_room(self.writer.is_ok());
         if !self.group.frames.is_empty() || !self.group.answers.is_empty() {
             self.finish();
         }
@@ -366,13 +392,5 @@ impl Keeper {
             Err((ending, _)) => ending,
         };
         Ok(Mark { store: self.store, ending, counters: self.counters })
-    }
-}
-
-/// The error once more for each who waits; the log has the whole of it.
-fn same(error: &Error) -> Error {
-    match error {
-        Error::NoSpace => Error::NoSpace,
-        _ => Error::Refused("the log could not be written"),
     }
 }

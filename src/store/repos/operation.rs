@@ -9,7 +9,7 @@ use crate::store::operation::{Decided, Done, View};
 use crate::store::records::{Record, RemovalRow};
 
 /// A change of a repository that somebody asks for. What is so already is no change, and no error.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum RepoOperation {
     /// Makes a repository.
     Create {
