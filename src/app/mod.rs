@@ -17,7 +17,7 @@ use crate::model::SystemClock;
 use crate::server;
 use crate::service::{self, Policy, Report, Services};
 use crate::store::{self, Known, Options, Store};
-pub use crate::store::{Counts, EXPORT_MAGIC, GivenUp, Imported};
+pub use crate::store::{Counts, EXPORT_MAGIC, GivenUp, Imported, MendedFormat};
 
 pub use self::restic::{Address, Restic, SignIn, serve_restic};
 pub use self::serving::{hold, serve};
@@ -159,14 +159,26 @@ pub fn check(config: &Config) -> Result<Report, Error> {
     Ok(report)
 }
 
+/// What a salvage came to.
+#[derive(Debug)]
+pub struct Salvaged {
+    /// How a damaged `FORMAT` was made again.
+    pub format: Option<MendedFormat>,
+    /// Chunks that are stored again when their content comes.
+    pub forgotten: u64,
+    /// What is damaged still.
+    pub report: Report,
+}
+
 /// Re-reads everything, mends what can be mended, and re-reads everything once more.
-pub fn salvage(config: &Config) -> Result<(u64, Report), Error> {
+pub fn salvage(config: &Config) -> Result<Salvaged, Error> {
     require_store(config)?;
+    let format = store::mend_format(&config.data, options(config)).map_err(|source| refused(config, source))?;
     let services = open(config)?;
     let forgotten = services.salvage(&services.check()?)?;
     let report = services.check()?;
     services.close()?;
-    Ok((forgotten, report))
+    Ok(Salvaged { format, forgotten, report })
 }
 
 /// What a rebuild came to.

@@ -4,15 +4,15 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{Common, Failure, print};
-use crate::app;
+use super::{Common, Failure, print, say};
+use crate::app::{self, MendedFormat, Salvaged};
 use crate::service::{DamagedObject, DamagedVersion, Report};
 
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
     #[command(flatten)]
     common: Common,
-    /// Mend too: forget damaged chunks, so that an upload of the same content stores them again
+    /// Mend too: forget damaged chunks, so that an upload of the same content stores them again, and make a damaged FORMAT again
     #[arg(long)]
     salvage: bool,
     /// Print one JSON object instead of text
@@ -23,15 +23,30 @@ pub struct CheckArgs {
 pub fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
     let config = args.common.load(Vec::new(), false)?;
     app::log_to_stderr(config.log_level);
-    let (forgotten, report) = match args.salvage {
+    let Salvaged { format, forgotten, report } = match args.salvage {
         true => app::salvage(&config)?,
-        false => (0, app::check(&config)?),
+        false => Salvaged { format: None, forgotten: 0, report: app::check(&config)? },
     };
-    print(&if args.json { as_json(forgotten, &report) } else { mended(forgotten) + &as_text(&report) });
+    let mended = format.map(|format| as_sentence(&format)).unwrap_or_default();
+    if args.json {
+        say(&mended);
+        print(&as_json(forgotten, &report));
+    } else {
+        print(&(mended + &to_come(forgotten) + &as_text(&report)));
+    }
     if report.is_clean() { Ok(ExitCode::SUCCESS) } else { Err(Failure::Damage) }
 }
 
-fn mended(forgotten: u64) -> String {
+fn as_sentence(format: &MendedFormat) -> String {
+    let MendedFormat { volumes, from_copy } = format;
+    let made = match from_copy {
+        true => format!("made again from its copy, which {volumes} volumes confirm"),
+        false => format!("made again from {volumes} volumes, with the chunk sizes of a new store"),
+    };
+    format!("FORMAT was damaged and is {made}; the damaged one is kept as FORMAT.damaged\n")
+}
+
+fn to_come(forgotten: u64) -> String {
     match forgotten {
         0 => String::new(),
         chunks => format!("{chunks} damaged chunks are stored again when their content is uploaded\n"),

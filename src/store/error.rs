@@ -25,6 +25,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A store's own file that says what it is.
+    #[error("the FORMAT file of {} {reason}; to make it again from its copy or from the volumes: rbackup check --salvage", dir.display())]
+    BadFormat {
+        /// The data directory.
+        dir: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// There is no store to look at.
     #[error("there is no store in {}", dir.display())]
     NoStore {
@@ -181,6 +189,7 @@ impl Error {
             | Self::BadFrame { .. }
             | Self::NoChunk(_)
             | Self::Lost { .. }
+            | Self::BadFormat { .. }
             | Self::Format { .. } => true,
             Self::BadExport { .. } | Self::NewerExport { .. } => true,
             Self::Sled { source, .. } => matches!(source, sled::Error::Corruption { .. }),

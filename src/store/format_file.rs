@@ -12,10 +12,15 @@ use serde::{Deserialize, Serialize};
 use super::Options;
 use super::durable;
 use super::error::Error;
+use super::raw;
 use super::shape::{BlockKey, Segment, Shape};
 
 const FORMAT: &str = "FORMAT";
 const LOCK: &str = "lock";
+/// The same once more.
+const COPY: &str = "FORMAT.copy";
+/// What was damaged is kept under this name.
+const DAMAGED: &str = "FORMAT.damaged";
 const VERSION: u32 = 1;
 /// What the cutter can cut; it needs even numbers.
 const CHUNK_BYTES_MIN: u32 = 64;
@@ -59,6 +64,10 @@ impl Format {
         Some(Shape { key: BlockKey::of(self.id()?), segment: Segment::new(self.segment_bytes)? })
     }
 
+    fn text(&self) -> String {
+        format!("{}sum = \"{}\"\n", self.head(), self.sum)
+    }
+
     /// The file's text up to its checksum.
     fn head(&self) -> String {
         let Self { rbackup_format, store_id, chunk_bytes, segment_bytes, .. } = self;
@@ -73,8 +82,17 @@ impl Format {
 pub fn lock(dir: &Path) -> Result<File, Error> {
     fs::DirBuilder::new().mode(0o700).recursive(true).create(dir).map_err(|e| Error::io(dir, e))?;
     if !dir.join(FORMAT).exists() && !is_empty(dir)? {
-        return Err(foreign(dir, "it is not empty and has no FORMAT file"));
+        return Err(if dir.join(COPY).exists() {
+            Error::BadFormat { dir: dir.to_owned(), reason: "is not there".to_owned() }
+        } else {
+            foreign(dir, "it is not empty and has no FORMAT file")
+        });
     }
+    lock_file(dir)
+}
+
+/// The lock alone, whatever the directory holds.
+pub fn lock_file(dir: &Path) -> Result<File, Error> {
     let path = dir.join(LOCK);
     let opened = File::options().write(true).create(true).truncate(false).mode(0o600).open(&path);
     taken(dir, opened.map_err(|e| Error::io(&path, e))?)
@@ -102,15 +120,44 @@ fn taken(dir: &Path, file: File) -> Result<File, Error> {
 pub fn require(dir: &Path) -> Result<(), Error> {
     match dir.join(FORMAT).try_exists() {
         Ok(true) => Ok(()),
+        Ok(false) if dir.join(COPY).exists() => Ok(()),
         Ok(false) => Err(Error::NoStore { dir: dir.to_owned() }),
         Err(error) => Err(Error::io(dir, error)),
     }
 }
 
-/// The id of the store in `dir` as its `FORMAT` has it, if there is one that reads.
+/// The id of the store in `dir` as its `FORMAT` has it, if there is one that is whole.
 pub fn store_id(dir: &Path) -> Option<String> {
-    let text = fs::read_to_string(dir.join(FORMAT)).ok()?;
-    toml::from_str::<Format>(&text).ok().map(|format| format.store_id)
+    read(dir).ok().flatten().map(|format| format.store_id)
+}
+
+/// Whether there is a `FORMAT` that is damaged, or was lost from a store that has its copy.
+pub fn is_damaged(dir: &Path) -> bool {
+    matches!(read(dir), Err(Error::BadFormat { .. })) || (!dir.join(FORMAT).exists() && dir.join(COPY).exists())
+}
+
+/// The copy, if it is whole.
+pub fn read_copy(dir: &Path) -> Option<Format> {
+    parse(&fs::read_to_string(dir.join(COPY)).ok()?).ok()
+}
+
+/// Writes the copy, if there is none that is the same. `FORMAT` has been found to be right.
+pub fn write_copy(dir: &Path, format: &Format) {
+    if read_copy(dir).as_ref() == Some(format) {
+        return;
+    }
+    if let Err(error) = durable::write_whole(dir, COPY, format.text().as_bytes()) {
+        tracing::warn!(%error, "the copy of FORMAT could not be written");
+    }
+}
+
+/// Writes `format` in the place of a damaged one, which is kept beside it.
+pub fn write_anew(dir: &Path, format: &Format) -> Result<(), Error> {
+    let (damaged, kept) = (dir.join(FORMAT), dir.join(DAMAGED));
+    if damaged.exists() {
+        fs::copy(&damaged, &kept).and_then(|_| durable::sync_file(&kept)).map_err(|e| Error::io(&kept, e))?;
+    }
+    write(dir, format)
 }
 
 /// Whether nothing in `dir` was ever acknowledged: it holds at most what a first start makes before `FORMAT` is there, and
@@ -141,25 +188,52 @@ pub fn read(dir: &Path) -> Result<Option<Format>, Error> {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() == ErrorKind::InvalidData => {
-            return Err(foreign(dir, "its FORMAT file is not readable"));
+            return Err(Unusable::Damaged("is not readable").of(dir));
         }
+        Err(error) if raw::is_bad_sector(&error) => return Err(Unusable::Damaged("cannot be read").of(dir)),
         Err(error) => return Err(Error::io(&path, error)),
     };
-    parse(&text).map(Some).map_err(|reason| foreign(dir, &reason))
+    parse(&text).map(Some).map_err(|unusable| unusable.of(dir))
 }
 
-fn parse(text: &str) -> Result<Format, String> {
-    let unreadable = |_| "its FORMAT file is not readable".to_owned();
-    let any: AnyFormat = toml::from_str(text).map_err(unreadable)?;
-    if any.rbackup_format != VERSION {
-        return Err(format!("it has format {}, this program knows format {VERSION}", any.rbackup_format));
+/// Why a `FORMAT` is of no use.
+#[derive(Debug, PartialEq, Eq)]
+enum Unusable {
+    /// It is not what was written.
+    Damaged(&'static str),
+    /// It was written by a program that knows more.
+    Newer(u32),
+}
+
+impl Unusable {
+    fn of(self, dir: &Path) -> Error {
+        match self {
+            Self::Damaged(reason) => Error::BadFormat { dir: dir.to_owned(), reason: reason.to_owned() },
+            Self::Newer(found) => foreign(dir, &format!("it has format {found}, this program knows format {VERSION}")),
+        }
     }
-    let format: Format = toml::from_str(text).map_err(unreadable)?;
+}
+
+fn parse(text: &str) -> Result<Format, Unusable> {
+    let unreadable = |_| Unusable::Damaged("is not readable");
+    let any: AnyFormat = toml::from_str(text).map_err(unreadable)?;
+    let format = toml::from_str::<Format>(text).map_err(unreadable);
+    if any.rbackup_format != VERSION {
+        // A flipped bit in the number does not make it another format: then all the rest still verifies.
+        let as_known = |format: Format| (format.sum.clone(), Format { rbackup_format: VERSION, ..format }.head());
+        let flipped = format.map(as_known).is_ok_and(|(said, head)| said == sum(&head));
+        return Err(if flipped {
+            Unusable::Damaged("is damaged: the checksum differs")
+        } else {
+            Unusable::Newer(any.rbackup_format)
+        });
+    }
+    let format = format?;
     if format.sum != sum(&format.head()) {
-        return Err("its FORMAT file is damaged: the checksum differs".to_owned());
+        return Err(Unusable::Damaged("is damaged: the checksum differs"));
     }
     if !can_cut(format.chunk_bytes) || format.store_id.len() != 32 || format.shape().is_none() {
-        return Err("its FORMAT file has impossible values".to_owned());
+        return Err(Unusable::Damaged("has impossible values"));
     }
     Ok(format)
 }
@@ -178,8 +252,7 @@ fn create(dir: &Path, options: Options, random: [u8; 16]) -> Result<Format, Erro
 
 /// Makes `dir` a store.
 pub fn write(dir: &Path, format: &Format) -> Result<(), Error> {
-    let text = format!("{}sum = \"{}\"\n", format.head(), format.sum);
-    durable::write_whole(dir, FORMAT, text.as_bytes()).map_err(|e| Error::io(dir, e))
+    durable::write_whole(dir, FORMAT, format.text().as_bytes()).map_err(|e| Error::io(dir, e))
 }
 
 /// The first eight bytes of BLAKE3, in hex.
@@ -210,6 +283,8 @@ mod tests {
             }
         }
         let newer = parse("rbackup_format = 2\nelse = true\n").expect_err("a newer one");
-        assert_eq!(newer, "it has format 2, this program knows format 1");
+        assert_eq!(newer, Unusable::Newer(2));
+        let flipped = parse(&text.replace("rbackup_format = 1", "rbackup_format = 3")).expect_err("a flipped bit");
+        assert!(matches!(flipped, Unusable::Damaged(_)), "{flipped:?}");
     }
 }

@@ -31,6 +31,8 @@ impl Known {
         let refused = |reason: &str| Err(Error::Foreign { dir: data.to_owned(), reason: reason.to_owned() });
         let found = format_file::store_id(data);
         match (self.remembered(data), found) {
+            // It is a store; opening it says what is wrong.
+            (_, None) if format_file::is_damaged(data) => Ok(()),
             (Some(_), None) => {
                 refused("a store was here and is gone; is its disk mounted? To start afresh: rbackup serve --new-store")
             }

@@ -16,6 +16,7 @@
 pub mod durable;
 mod error;
 mod format_file;
+mod format_mend;
 mod interposed;
 
 mod block;
@@ -78,6 +79,7 @@ pub use self::catalog::{Catalog, FileEntry, Files, VersionEntry};
 pub use self::check::{DamagedObject, DamagedVersion, Report};
 pub use self::draft::{Draft, NewFrame};
 pub use self::error::Error;
+pub use self::format_mend::{MendedFormat, mend_format};
 pub use self::frame::{COMPRESSED, Frame, FrameHeader, FrameKind};
 pub use self::known::Known;
 pub use self::manifest::{Child, ENTRIES_MAX, encode as encode_manifest, parse as parse_manifest};
@@ -168,6 +170,7 @@ impl Store {
         let clean = clean::read(dir)?.filter(|clean| Some(clean.mark.store) == format.id());
         let recovered = space.with_room(|| opening::recovered(dir, &format, clean, gaps))?;
         let Recovered { log, rows, tail, counters, damage } = recovered;
+        format_file::write_copy(dir, &format);
         remove_old_catalog(dir);
         clean::forget(dir)?;
         let shared = Arc::new(Shared::new(log, Arc::new(rows), space, Home::at(dir), Watch::new(options.stuck)));

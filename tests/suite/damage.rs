@@ -171,3 +171,65 @@ fn a_rebuild_over_damage_says_so() {
         "{said}"
     );
 }
+
+/// The file that says which store it is: from its copy, or from the volumes of a store that has none yet.
+#[test]
+fn a_damaged_format_is_made_again_and_only_when_that_is_asked_for() {
+    let mut house = House::start();
+    let member = house.member("anna", "laptop");
+    house.put(&member, "/kept", &noise(1, 3000));
+    house.stop();
+    let (format, copy) = (house.data().join("FORMAT"), house.data().join("FORMAT.copy"));
+    let sound = std::fs::read(&format).expect("FORMAT");
+    assert_eq!(std::fs::read(&copy).expect("its copy"), sound);
+    let flipped = |at: usize| {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 2;
+        bytes
+    };
+    for (bytes, has_copy) in
+        [(Some(flipped(30)), true), (Some(flipped(30)), false), (Some(Vec::new()), false), (None, true)]
+    {
+        if !has_copy {
+            std::fs::remove_file(&copy).expect("removed");
+        }
+        match &bytes {
+            Some(bytes) => std::fs::write(&format, bytes).expect("damaged"),
+            None => std::fs::remove_file(&format).expect("lost"),
+        }
+        for words in [&["serve", "--listen", "127.0.0.1:0"][..], &["check"], &["rebuild"]] {
+            let ran = house.run(words);
+            let said = String::from_utf8_lossy(&ran.stderr);
+            assert_eq!(ran.status.code(), Some(15), "{words:?}: {said}");
+            assert!(said.contains("rbackup check --salvage"), "{said}");
+        }
+        let ran = house.run(&["check", "--salvage"]);
+        let said = String::from_utf8_lossy(&ran.stdout);
+        assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+        assert!(said.contains(if has_copy { "from its copy, which 1 volumes" } else { "from 1 volumes" }), "{said}");
+        assert_eq!(std::fs::read(&format).expect("FORMAT"), sound, "the same as it was");
+        if let Some(bytes) = bytes {
+            assert_eq!(std::fs::read(house.data().join("FORMAT.damaged")).expect("kept"), bytes);
+        }
+    }
+    house.open();
+    assert_eq!(house.files(&member).len(), 1);
+}
+
+/// Volumes of two stores, and none of them is the one that `FORMAT` was of.
+#[test]
+fn a_damaged_format_is_not_made_again_from_volumes_that_disagree() {
+    let (mut house, mut other) = (House::start(), House::start());
+    house.kill();
+    house.open();
+    house.stop();
+    other.stop();
+    let second = house.data().join("volumes/00000002");
+    std::fs::remove_dir_all(&second).expect("removed");
+    std::fs::rename(other.data().join("volumes/00000001"), &second).expect("another store's");
+    std::fs::write(house.data().join("FORMAT"), b"").expect("damaged");
+    let ran = house.run(&["check", "--salvage"]);
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(15), "{said}");
+    assert!(said.contains("its volumes belong to different stores"), "{said}");
+}
