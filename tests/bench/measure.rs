@@ -129,7 +129,8 @@ fn new_data(
     (0..options.pairs).map(measure).collect()
 }
 
-fn dd(file: &Path, place: &Path, throttle: Option<&Throttle>) -> f64 {
+/// Copies a file with dd, within a limit or not, and syncs it; seconds.
+pub fn dd(file: &Path, place: &Path, throttle: Option<&Throttle>) -> f64 {
     let copy = place.join("dd");
     let mut words = throttle.map(Throttle::wrapper).unwrap_or_default();
     words.extend([
@@ -172,7 +173,8 @@ pub fn timed(command: &mut Command) -> f64 {
     seconds
 }
 
-fn rate(bytes: u64, seconds: f64) -> f64 {
+/// MB/s.
+pub fn rate(bytes: u64, seconds: f64) -> f64 {
     bytes as f64 / 1e6 / seconds
 }
 
