@@ -86,6 +86,11 @@ pub const DOWNLOAD_STALL: Duration = Duration::from_secs(3);
 pub const HUNGER_ASKS_EVERY: Duration = Duration::from_millis(20);
 /// What the socket gets at once of a piece, so that a slow one shows progress often.
 pub const SOCKET_SLICE_BYTES: usize = 256 * 1024;
+/// What an HTTP/2 stream gets at once, a copy: hyper keeps one for each stream whose client takes nothing.
+pub const STREAM_SLICE_BYTES: usize = 64 * 1024;
+/// What hyper may keep for an HTTP/2 stream while the socket takes nothing: two slices. With [`PUMP_STREAMS_MAX`] stalled answers that
+/// are 16 MiB beside the budget.
+pub const STREAM_SEND_BYTES: usize = 2 * STREAM_SLICE_BYTES;
 /// How long a request waits for a thread before it is told to come back.
 pub const WORK_WAIT: Duration = Duration::from_secs(30);
 /// A socket that takes no byte for so long is given up: what waits for it takes from the budget of all downloads, so this is
@@ -117,8 +122,20 @@ pub const OBJECT_BYTES_MAX: u64 = u32::MAX as u64;
 /// An object is kept in parts of this size. A range of a pack costs the parts it touches, so they are smaller than a chunk may be;
 /// at 85 bytes of manifest and rows each they cost nothing.
 pub const OBJECT_PART_BYTES: usize = 1024 * 1024;
+/// A lock of restic's on a full disk takes what is kept for records; one has about 200 bytes.
+pub const RESERVE_LOCK_BYTES_MAX: u64 = 16 * 1024;
+/// The same for an index, without which restic's `prune` removes nothing: one part, so that it costs the reserve no more than a commit may.
+pub const RESERVE_INDEX_BYTES_MAX: u64 = OBJECT_PART_BYTES as u64;
 /// A pump's preamble or its answer: a path and a name of 4 KiB at most, and JSON around them.
 pub const PREAMBLE_BYTES_MAX: usize = 16 * 1024;
+/// One saying of an errand: a repository with ten thousand locks.
+pub const SAYING_BYTES_MAX: usize = 1024 * 1024;
+/// Sayings that wait for a command that reads slowly.
+pub const SAYINGS_WAITING_MAX: usize = 64;
+/// How long a server waits for a holder that it asked to leave: longer than a restic that has just ended needs to say so.
+pub const HOLDER_LEAVES: Duration = Duration::from_secs(4);
+/// What a holder writes to its log in its life; a backup of a large tree logs ten thousand requests.
+pub const HOLDER_LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// What a pump copies at once in each direction; a unix socket's own buffer has about as much.
 pub const PUMP_BYTES: usize = 256 * 1024;
 /// How long a pump tries to reach a server or to have one started: a start after a crash takes up to ten seconds, restic
@@ -131,6 +148,6 @@ pub const HOLDER_IDLE: Duration = Duration::from_secs(5);
 pub const PUMP_SILENCE: Duration = Duration::from_secs(600);
 /// Requests at once on a pump's connection: restic has all of its own on this one, and takes 100 for granted.
 pub const PUMP_STREAMS_MAX: u32 = 128;
-/// [`DOWNLOAD_STALL`] for pumps: to cut one is to end its restic, whose disk may have stopped for a moment; still shorter than
+/// [`DOWNLOAD_STALL`] for pumps: restic's disk may have stopped for a moment, and it begins what was cut anew; still shorter than
 /// [`WORK_WAIT`], which those have who wait for the memory.
 pub const PUMP_STALL: Duration = Duration::from_secs(20);

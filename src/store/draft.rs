@@ -27,18 +27,28 @@ pub struct NewFrame {
     pub stored: Vec<u8>,
 }
 
+/// What an upload's frames may use of the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// What lies above the low water.
+    AboveLowWater,
+    /// Also what is kept free for records: for the little that must be stored before anything can be removed.
+    Reserve,
+}
+
 /// An upload in progress.
 pub struct Draft {
     shared: Arc<Shared>,
     jobs: Sender<Job>,
+    room: Room,
     losses_seen: u64,
     pins: HashMap<u32, Pin>,
 }
 
 impl Draft {
-    pub(super) fn new(shared: Arc<Shared>, jobs: Sender<Job>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, jobs: Sender<Job>, room: Room) -> Self {
         let losses_seen = shared.losses();
-        Self { shared, jobs, losses_seen, pins: HashMap::new() }
+        Self { shared, jobs, room, losses_seen, pins: HashMap::new() }
     }
 
     /// Whether a frame of that id is in the log or on its way; if so its volume is pinned. Where reads have failed, it is read.
@@ -59,14 +69,17 @@ impl Draft {
     }
 
     /// Sends a frame to the log unless another draft has just sent it. Waits while too much is queued. Refused below the low
-    /// water: what is left is for records.
+    /// water, unless this draft may use what is left for records.
     pub fn append(&mut self, frame: NewFrame) -> Result<(), Error> {
         // First the room, then the claim and the sending as one: whoever sees the id as pending stands behind its frame in
         // the queue, so no commit that builds on it can come before it.
         let permit = self.shared.queue.acquire(frame.stored.len());
         let (id, bytes) = (frame.header.id, frame.stored.len());
         self.shared.claim(id, || {
-            self.shared.announce(bytes)?;
+            match self.room {
+                Room::AboveLowWater => self.shared.announce(bytes)?,
+                Room::Reserve => self.shared.announce_for_reserve(bytes),
+            }
             self.jobs.send(Job::Append(frame, permit)).map_err(|_| Error::Closed)
         })
     }

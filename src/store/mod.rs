@@ -77,7 +77,7 @@ use std::time::Duration;
 
 pub use self::catalog::{Catalog, FileEntry, Files, VersionEntry};
 pub use self::check::{DamagedObject, DamagedVersion, Report};
-pub use self::draft::{Draft, NewFrame};
+pub use self::draft::{Draft, NewFrame, Room};
 pub use self::error::Error;
 pub use self::format_mend::{MendedFormat, mend_format};
 pub use self::frame::{COMPRESSED, Frame, FrameHeader, FrameKind};
@@ -201,7 +201,12 @@ impl Store {
 
     /// Begins an upload.
     pub fn draft(&self) -> Draft {
-        Draft::new(Arc::clone(&self.shared), self.jobs.clone())
+        self.draft_in(Room::AboveLowWater)
+    }
+
+    /// Begins an upload that may use so much of the disk.
+    pub fn draft_in(&self, room: Room) -> Draft {
+        Draft::new(Arc::clone(&self.shared), self.jobs.clone(), room)
     }
 
     /// Commits an operation that needs no frames of its own.
@@ -211,8 +216,16 @@ impl Store {
 
     /// Whether new data can be taken now: asked before it comes.
     pub fn admit_data(&self) -> Result<(), Error> {
+        self.admit(Room::AboveLowWater)
+    }
+
+    /// Whether something that may use so much of the disk can be taken now.
+    pub fn admit(&self, room: Room) -> Result<(), Error> {
         self.shared.watch.require()?;
         self.shared.home.require()?;
+        if room == Room::Reserve {
+            return Ok(());
+        }
         // Room for one chunk of the largest size, or the first of them would be refused with its body half sent.
         let coming = self.shared.coming.load(Ordering::Acquire) + u64::from(self.chunk_bytes()[2]);
         if self.shared.space.admits_data(coming) { Ok(()) } else { Err(Error::NoSpace) }

@@ -112,6 +112,11 @@ impl Shared {
         Err(Error::NoSpace)
     }
 
+    /// Announces `bytes` that may use what is kept free for records.
+    pub fn announce_for_reserve(&self, bytes: usize) {
+        self.coming.fetch_add(bytes as u64, Ordering::AcqRel);
+    }
+
     /// Announced bytes are on the disk, or will never be.
     pub fn arrived(&self, bytes: usize) {
         let less = |coming: u64| Some(coming.saturating_sub(bytes as u64));

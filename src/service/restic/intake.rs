@@ -7,11 +7,11 @@ use bytes::Bytes;
 
 use super::RepoAccess;
 use crate::chunk::id::part_id;
-use crate::model::{ChunkId, ObjectName, Sha256, limits};
+use crate::model::{ChunkId, ObjectKind, ObjectName, Sha256, limits};
 use crate::service::content::Tree;
 use crate::service::hashing::Hashing;
 use crate::service::{Error, Inner, Services, Thing};
-use crate::store::{self, Child, Draft, FrameHeader, FrameKind, NewFrame, ObjectRow, Operation, RepoOperation};
+use crate::store::{self, Child, Draft, FrameHeader, FrameKind, NewFrame, ObjectRow, Operation, RepoOperation, Room};
 
 /// What is asked of an object's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,11 +52,12 @@ impl Services {
         proof: Proof,
     ) -> Result<ObjectIntake, Error> {
         require_length(length.unwrap_or(0))?;
+        let room = room_for(name, length);
         match (self.inner.object(access, name)?, length) {
             (Some(known), Some(length)) if known.size != length => return Err(Error::ObjectExists),
             // The same again stores nothing, so a full disk is no reason to refuse it.
             (Some(_), _) => {}
-            (None, _) => self.inner.store.admit_data()?,
+            (None, _) => self.inner.store.admit(room)?,
         }
         Ok(ObjectIntake {
             inner: Arc::clone(&self.inner),
@@ -64,13 +65,24 @@ impl Services {
             name,
             length,
             proof,
-            draft: self.inner.store.draft(),
+            draft: self.inner.store.draft_in(room),
             tree: Tree::default(),
             hashing: Hashing::default(),
             part: Vec::new(),
             size: 0,
         })
     }
+}
+
+/// `unlock`, `forget` and `prune` begin with a lock, and `prune` removes nothing before it has written an index: on a full disk
+/// these are what frees it.
+fn room_for(name: ObjectName, length: Option<u64>) -> Room {
+    let bytes_max = match name.kind() {
+        ObjectKind::Locks => limits::RESERVE_LOCK_BYTES_MAX,
+        ObjectKind::Index => limits::RESERVE_INDEX_BYTES_MAX,
+        _ => 0,
+    };
+    if length.is_some_and(|length| length <= bytes_max) { Room::Reserve } else { Room::AboveLowWater }
 }
 
 fn require_length(bytes: u64) -> Result<(), Error> {
