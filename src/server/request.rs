@@ -104,6 +104,11 @@ impl Connection {
         Self { is_http2: version == Version::HTTP_2, ..self.clone() }
     }
 
+    /// Whether other requests may be under way over it.
+    pub fn is_shared(&self) -> bool {
+        self.is_http2
+    }
+
     /// Ends the connection with all its requests.
     pub fn cut(&self) {
         self.cut.notify_one();

@@ -133,6 +133,7 @@ impl House {
             .initial_stream_window_size(stream_window)
             .initial_connection_window_size(connection_window)
             .max_frame_size(limits::FRAME_BYTES)
+            .max_send_buf_size(limits::STREAM_SEND_BYTES)
             .max_concurrent_streams(terms.streams)
             .max_header_list_size(limits::HEADER_LIST_BYTES_MAX)
             .keep_alive_interval(limits::PING_AFTER)

@@ -3,6 +3,7 @@
 use super::frames;
 use super::restic::Running;
 use super::site::Site;
+use crate::kit::random::Random;
 use bytes::Bytes;
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -139,7 +140,12 @@ struct Client {
 }
 
 impl Client {
-    async fn over(mut pump: Pump) -> Self {
+    async fn over(pump: Pump) -> Self {
+        Self::with_window(pump, 4 << 20).await
+    }
+
+    /// One who lets so much of an answer come before it is read.
+    async fn with_window(mut pump: Pump, bytes: u32) -> Self {
         let (near, far) = tokio::io::duplex(1 << 20);
         let (mut from_us, mut to_us) = tokio::io::split(far);
         let to_pump = std::os::fd::OwnedFd::from(pump.child.stdin.take().unwrap());
@@ -155,7 +161,7 @@ impl Client {
             let _ = pump.child.wait();
         });
         let mut builder = h2::client::Builder::new();
-        builder.initial_window_size(4 << 20).initial_connection_window_size(1 << 30);
+        builder.initial_window_size(bytes).initial_connection_window_size(1 << 30);
         let (send, mut connection) = builder.handshake(near).await.expect("a handshake");
         let pinger = connection.ping_pong().unwrap();
         tokio::spawn(connection);
@@ -272,4 +278,47 @@ fn an_upload_that_is_cut_with_its_pump_leaves_nothing() {
         assert_eq!(client.put(body).await, path);
         assert_eq!(client.get(&path).await.0, 200);
     });
+}
+
+/// Twenty that take nothing hold more than downloads may: some of them are reset, the others stay, and so does their connection.
+#[test]
+fn a_stalled_download_is_reset_alone() {
+    let site = Site::new("stalled");
+    block_on(async {
+        let client = Client::with_window(Pump::start(&site, &["photos"]), 64 << 10).await;
+        let mut body = vec![0; 8 << 20];
+        Random::new(5).fill(&mut body);
+        let body = Bytes::from(body);
+        let path = client.put(body.clone()).await;
+        let mut stalled = Vec::new();
+        for _ in 0..20 {
+            stalled.push(tokio::spawn(client.begin("GET", &path, None).await.0));
+        }
+        let (status, length, read) = client.get(&path).await;
+        assert_eq!((status, length), (200, Some(body.len())), "one that reads comes through");
+        assert!(read == body);
+        let (mut reset, mut whole) = (0, 0);
+        for answer in stalled {
+            let answer = tokio::time::timeout(ANSWER * 4, answer).await.expect("in time").unwrap().expect("an answer");
+            match read_on(answer.into_body()).await {
+                Ok(read) => whole += usize::from(read == body),
+                Err(error) => {
+                    assert!(error.is_reset(), "not the stream alone: {error}");
+                    reset += 1;
+                }
+            }
+        }
+        assert!(reset > 0 && whole > 0 && reset + whole == 20, "{reset} were reset, {whole} came whole");
+        assert!(client.get(&path).await.2 == body, "the connection goes on");
+    });
+}
+
+async fn read_on(mut body: h2::RecvStream) -> Result<Vec<u8>, h2::Error> {
+    let mut all = Vec::new();
+    while let Some(piece) = body.data().await {
+        let piece = piece?;
+        body.flow_control().release_capacity(piece.len())?;
+        all.extend_from_slice(&piece);
+    }
+    Ok(all)
 }

@@ -7,6 +7,7 @@
 mod hunger;
 mod inflow;
 mod outflow;
+mod progress;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,20 +1,20 @@
 //! Bodies on their way out: a blocking iterator is asked for its next piece on a thread whenever the socket has room.
 //!
 //! Promises: the first piece is there before the answer's head, so a failure at the start is still an honest status; a later
-//! one cuts the connection, and a short body never looks like a whole one; a receiver that goes ends the reading.
+//! one cuts the answer, and a short body never looks like a whole one; a receiver that goes ends the reading.
 //! Never: reads further ahead than the common budget allows, or holds a thread while a socket is slow.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::Stream;
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::{sleep_until, timeout};
 
+use super::progress::{Progress, Slicing};
 use super::{Bridge, Parked, permits};
 use crate::model::limits;
 use crate::server::error::{Error, chain};
@@ -55,13 +55,13 @@ impl Bridge {
     {
         let (pieces, first) = self.pull(Parked::new(pieces), sizes).await?;
         let (items, received) = mpsc::channel(sizes.waiting_max.max(1));
-        let mut outflow = Outflow::new(received, first.is_none());
+        let outflow = Outflow::new(received, first.is_none(), Slicing::on(&request.connection));
         if let Some(first) = first {
-            outflow.progress.put(&first);
-            outflow.take(first);
+            outflow.progress.put(first.bytes.len());
+            lock(&outflow.waiting).take(first);
             let (connection, request_id) = (request.connection.clone(), request.id.clone());
-            let progress = outflow.progress.clone();
-            let pump = Pump { bridge: self.clone(), sizes, items, progress, connection, request_id };
+            let (progress, waiting) = (outflow.progress.clone(), Arc::downgrade(&outflow.waiting));
+            let pump = Pump { bridge: self.clone(), sizes, items, progress, waiting, connection, request_id };
             tokio::spawn(pump.run(pieces));
         }
         Ok(outflow)
@@ -104,6 +104,8 @@ struct Pump {
     sizes: PieceSizes,
     items: mpsc::Sender<Item>,
     progress: Arc<Progress>,
+    /// Not its owner: it ends with the answer.
+    waiting: Weak<Mutex<Waiting>>,
     connection: Connection,
     request_id: String,
 }
@@ -122,7 +124,7 @@ impl Pump {
             let item = match pulled {
                 Ok((rest, Some(lent))) => {
                     pieces = rest;
-                    self.progress.put(&lent);
+                    self.progress.put(lent.bytes.len());
                     Item::Piece(lent)
                 }
                 Ok((_, None)) => {
@@ -151,15 +153,24 @@ impl Pump {
         self.items.reserve().await.ok()
     }
 
-    /// Waits for `step`; a client that stalls while others wait for its memory is cut, which alone frees what hyper holds.
+    /// Waits for `step`; a client that stalls while others wait for its memory is cut.
     async fn unless_stalled<T>(&self, step: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             done = step => Some(done),
             () = self.in_the_way() => {
                 tracing::warn!(request_id = self.request_id, "stalled download cut: others wait for its memory");
-                self.connection.cut();
+                self.give_back();
                 None
             }
+        }
+    }
+
+    /// Frees what waits for the client. A connection of its own is cut. One that other requests share goes on: what hyper still holds of
+    /// this answer is a slice and no part of the budget, and when the client reads on its stream is reset.
+    fn give_back(&self) {
+        match self.waiting.upgrade() {
+            Some(waiting) if self.connection.is_shared() => lock(&waiting).give_back(),
+            _ => self.connection.cut(),
         }
     }
 
@@ -180,93 +191,53 @@ impl Pump {
     }
 }
 
-/// What the client took of what was read, in slices.
-#[derive(Default)]
-struct Progress {
-    put: AtomicUsize,
-    taken: AtomicUsize,
-    /// When it last took something, or first had something to take.
-    moved: Mutex<Option<Instant>>,
-    emptied: Notify,
-}
-
-impl Progress {
-    fn put(&self, lent: &Lent) {
-        if self.waiting() == 0 {
-            self.moves();
-        }
-        self.put.fetch_add(lent.bytes.len().div_ceil(limits::SOCKET_SLICE_BYTES), Ordering::Relaxed);
-    }
-
-    fn take_one(&self) {
-        self.taken.fetch_add(1, Ordering::Relaxed);
-        self.moves();
-        if self.waiting() == 0 {
-            self.emptied.notify_one();
-        }
-    }
-
-    fn moves(&self) {
-        *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    fn waiting(&self) -> usize {
-        self.put.load(Ordering::Relaxed).saturating_sub(self.taken.load(Ordering::Relaxed))
-    }
-
-    /// Since when the client has left what there is to take; none when there is nothing.
-    fn waits_since(&self) -> Option<Instant> {
-        if self.waiting() == 0 {
-            return None;
-        }
-        *self.moved.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn all_taken(&self) {
-        while self.waiting() > 0 {
-            self.emptied.notified().await;
-        }
-    }
-}
-
 /// A body on its way out; `Sync`, as warp wants it.
 pub struct Outflow {
+    waiting: Arc<Mutex<Waiting>>,
+    progress: Arc<Progress>,
+    /// A slice was handed out; it counts as taken when the next one is asked for.
+    handed_out: bool,
+}
+
+/// What was read and not handed out.
+struct Waiting {
     items: mpsc::Receiver<Item>,
     /// The permits of the piece that is being sliced.
     current: Option<OwnedSemaphorePermit>,
     slices: VecDeque<Bytes>,
-    /// A slice was handed out; it counts as taken when the next one is asked for.
-    handed_out: bool,
-    progress: Arc<Progress>,
+    slicing: Slicing,
     ended: bool,
 }
 
 impl Outflow {
-    fn new(items: mpsc::Receiver<Item>, ended: bool) -> Self {
-        let progress = Arc::default();
-        Self { items, current: None, slices: VecDeque::new(), handed_out: false, progress, ended }
-    }
-
-    fn take(&mut self, lent: Lent) {
-        let mut bytes = lent.bytes;
-        while !bytes.is_empty() {
-            self.slices.push_back(bytes.split_to(bytes.len().min(limits::SOCKET_SLICE_BYTES)));
-        }
-        self.current = Some(lent.permit);
+    fn new(items: mpsc::Receiver<Item>, ended: bool, slicing: Slicing) -> Self {
+        let waiting = Waiting { items, current: None, slices: VecDeque::new(), slicing, ended };
+        let progress = Arc::new(Progress::new(slicing));
+        Self { waiting: Arc::new(Mutex::new(waiting)), progress, handed_out: false }
     }
 }
 
-impl Stream for Outflow {
-    type Item = Result<Bytes, Cut>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if std::mem::take(&mut self.handed_out) {
-            self.progress.take_one();
+impl Waiting {
+    fn take(&mut self, lent: Lent) {
+        let mut bytes = lent.bytes;
+        while !bytes.is_empty() {
+            self.slices.push_back(bytes.split_to(bytes.len().min(self.slicing.bytes())));
         }
+        self.current = Some(lent.permit);
+    }
+
+    /// Frees all of it. Not an end: whoever asks next finds the pump gone.
+    fn give_back(&mut self) {
+        self.items.close();
+        while self.items.try_recv().is_ok() {}
+        self.slices.clear();
+        self.current = None;
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
         loop {
             if let Some(slice) = self.slices.pop_front() {
-                self.handed_out = true;
-                return Poll::Ready(Some(Ok(slice)));
+                return Poll::Ready(Some(Ok(self.slicing.hand_out(slice))));
             }
             self.current = None;
             if self.ended {
@@ -280,6 +251,70 @@ impl Stream for Outflow {
                     return Poll::Ready(Some(Err(Cut)));
                 }
             }
+        }
+    }
+}
+
+impl Stream for Outflow {
+    type Item = Result<Bytes, Cut>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if std::mem::take(&mut self.handed_out) {
+            self.progress.take_one();
+        }
+        let next = lock(&self.waiting).poll_next(context);
+        self.handed_out = matches!(next, Poll::Ready(Some(Ok(_))));
+        next
+    }
+}
+
+/// Held for moments, and never across a wait.
+fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::StreamExt;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use tokio::sync::Semaphore;
+
+    /// Bytes that say when nobody has them any more.
+    struct Watched(Vec<u8>, Arc<AtomicBool>);
+
+    impl AsRef<[u8]> for Watched {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+
+    impl Drop for Watched {
+        fn drop(&mut self) {
+            self.1.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_given_back_is_free_while_hyper_keeps_a_slice() {
+        for (slicing, free) in [(Slicing::Copied, true), (Slicing::Borrowed, false)] {
+            let (freed, budget) = (Arc::new(AtomicBool::new(false)), Arc::new(Semaphore::new(1)));
+            let (items, received) = mpsc::channel(2);
+            let mut outflow = Outflow::new(received, false, slicing);
+            let bytes = Bytes::from_owner(Watched(vec![7; 1 << 20], freed.clone()));
+            let permit = budget.clone().acquire_owned().await.expect("a permit");
+            lock(&outflow.waiting).take(Lent { bytes, permit });
+            let kept = outflow.next().await.expect("a slice").expect("bytes");
+            lock(&outflow.waiting).give_back();
+            assert_eq!(budget.available_permits(), 1);
+            assert_eq!(
+                freed.load(Ordering::Relaxed),
+                free,
+                "{slicing:?}: a slice that is kept keeps its piece, or not"
+            );
+            drop(items);
+            assert!(matches!(outflow.next().await, Some(Err(Cut))), "a short body never looks like a whole one");
+            drop(kept);
         }
     }
 }
