@@ -5,7 +5,10 @@ use crate::support::{noise, sha256_hex};
 
 #[test]
 fn cases_51_to_53_and_56_what_a_list_is_called_and_what_an_empty_one_is() {
-    let home = home();
+    empty_lists(&home());
+}
+
+pub fn empty_lists(home: &super::Home) {
     home.get("POST", "/restic/a/?create=true").expect(200);
     for root in ROOTS {
         for kind in KINDS {
@@ -13,7 +16,7 @@ fn cases_51_to_53_and_56_what_a_list_is_called_and_what_an_empty_one_is() {
                 let ask = home.ask("GET", &format!("{root}{kind}/"));
                 // Without a value curl leaves the header out.
                 let ask =
-                    accept.map_or_else(|| ask_without_accept(&home, root, kind), |accept| ask.header("Accept", accept));
+                    accept.map_or_else(|| ask_without_accept(home, root, kind), |accept| ask.header("Accept", accept));
                 let answer = ask.send().expect(200);
                 assert_eq!(answer.body, b"[]", "{root}{kind}/: {}", answer.text());
                 assert!(!answer.header("Server").unwrap_or_default().starts_with("rclone/"));
@@ -34,7 +37,10 @@ fn ask_without_accept(home: &super::Home, root: &str, kind: &str) -> crate::supp
 
 #[test]
 fn cases_54_and_58_a_list_is_exact_at_once() {
-    let home = home();
+    exact_lists(&home());
+}
+
+pub fn exact_lists(home: &super::Home) {
     let mut kept: Vec<(String, u64)> = Vec::new();
     for size in [0, 1, 100, 300_000, 1 << 20, (1 << 20) + 1] {
         let body = noise(size as u64 + 5, size);

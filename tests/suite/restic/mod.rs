@@ -9,6 +9,7 @@ mod damage;
 mod http2;
 mod listing;
 mod objects;
+mod planted;
 mod ranges;
 mod repos;
 mod repository;

@@ -142,6 +142,11 @@ impl House {
         self.running.as_ref().expect("a running server").url.trim_end_matches('/')
     }
 
+    /// From now on whoever asks the server goes by this address.
+    pub fn meet_at(&mut self, url: String) {
+        self.running.as_mut().expect("a running server").url = url;
+    }
+
     /// The same as `host:port`.
     pub fn address(&self) -> &str {
         self.url().trim_start_matches("http://")
