@@ -26,6 +26,8 @@ pub struct Cost {
 pub struct Watched {
     ended: Arc<AtomicBool>,
     thread: JoinHandle<BTreeMap<u32, Cost>>,
+    /// Processor seconds of those that ran already.
+    before: BTreeMap<u32, f64>,
 }
 
 impl Watched {
@@ -34,6 +36,11 @@ impl Watched {
         let ended = Arc::new(AtomicBool::new(false));
         let (stop, program) = (Arc::clone(&ended), fs::canonicalize(program).expect("the program is there"));
         let place = place.display().to_string();
+        let mut running = BTreeMap::new();
+        look(&program, &place, &mut running);
+        // Their peaks begin anew too: proc(5), clear_refs.
+        running.keys().for_each(|pid| drop(fs::write(format!("/proc/{pid}/clear_refs"), "5")));
+        let before = running.into_iter().map(|(pid, cost)| (pid, cost.cpu_s)).collect();
         let thread = thread::spawn(move || {
             let mut costs = BTreeMap::new();
             loop {
@@ -46,7 +53,7 @@ impl Watched {
                 thread::sleep(LOOK_EVERY);
             }
         });
-        Watched { ended, thread }
+        Watched { ended, thread, before }
     }
 
     /// What they cost since.
@@ -54,8 +61,8 @@ impl Watched {
         self.ended.store(true, Ordering::Release);
         let costs = self.thread.join().expect("the watch ends");
         assert!(!costs.is_empty(), "no process was seen: the watch looks for the wrong one");
-        let sum = |of: fn(&Cost) -> f64| costs.values().map(of).sum();
-        Cost { cpu_s: sum(|cost| cost.cpu_s), peak_mib: sum(|cost| cost.peak_mib) }
+        let spent = |(pid, cost): (&u32, &Cost)| cost.cpu_s - self.before.get(pid).copied().unwrap_or(0.0);
+        Cost { cpu_s: costs.iter().map(spent).sum(), peak_mib: costs.values().map(|cost| cost.peak_mib).sum() }
     }
 }
 
