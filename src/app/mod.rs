@@ -1,6 +1,7 @@
 //! Builds the house from its configuration and runs it until it is told to stop.
 
 mod restic;
+mod secured;
 mod serving;
 
 use std::io::{self, Read, Write};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::secured::reload_at_hangup;
 use super::serving::{door_if_possible, keep, runtime};
 use super::{Error, open};
 use crate::config::Config;
@@ -76,6 +77,7 @@ struct Named {
 pub fn serve_restic(config: &Config, plan: Restic, say: &dyn Fn(&str)) -> Result<(), Error> {
     let runtime = runtime()?;
     let tls = plan.tls.as_ref().map(|(certificate, key)| Tls::load(certificate, key)).transpose()?;
+    let reloaded = tls.clone();
     let users = users(&plan.sign_in)?;
     let listeners = runtime.block_on(listen(&plan, tls))?;
     let services = open(config)?;
@@ -83,6 +85,9 @@ pub fn serve_restic(config: &Config, plan: Restic, say: &dyn Fn(&str)) -> Result
         let realm = Arc::new(realm(services, &plan, users, say)?);
         if plan.rest_server {
             outlive_hangups().map_err(Error::Start)?;
+        }
+        if let Some(tls) = reloaded {
+            reload_at_hangup(tls).map_err(Error::Start)?;
         }
         let door = door_if_possible(config);
         for named in &listeners {

@@ -13,10 +13,10 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Error, open};
-use crate::config::Config;
+use super::{Error, open, secured};
+use crate::config::{Config, TlsChoice};
 use crate::model::limits;
-use crate::server::{self, Door, Listener, Settings, transport};
+use crate::server::{self, Door, Listener, Settings, Tls, transport};
 use crate::service::Services;
 
 /// What the store gets to close when requests took all of the grace.
@@ -29,12 +29,21 @@ pub fn serve(config: &Config, say: &dyn Fn(&str)) -> Result<(), Error> {
     let runtime = runtime()?;
     // The address first: a port that is taken must not leave a new store behind.
     let listeners = runtime.block_on(listen(&config.listen))?;
+    let given = secured::given(config)?;
     let services = open(config)?;
     keep(runtime, services, config, None, |_| {
+        let tls = given.map_or_else(|| secured::own(config), |tls| Ok(Some(tls)))?;
+        if let Some(tls) = &tls {
+            secured::reload_at_hangup(tls.clone()).map_err(Error::Start)?;
+        }
         // Whoever reads the first line may use all of them.
         let door = door_if_possible(config);
-        introduce(config, &listeners, say).map_err(Error::Start)?;
-        Ok(listeners.into_iter().map(Listener::tcp).chain(door).collect())
+        introduce(config, &listeners, tls.as_ref(), say).map_err(Error::Start)?;
+        let tcp = |listener| match &tls {
+            Some(tls) => Listener::tcp(listener).with_tls(tls.clone()),
+            None => Listener::tcp(listener),
+        };
+        Ok(listeners.into_iter().map(tcp).chain(door).collect())
     })
 }
 
@@ -139,33 +148,49 @@ fn stop_signal(stopped: Arc<OnceLock<Instant>>) -> io::Result<impl Future<Output
     })
 }
 
-/// Says where it listens and what to type next.
-fn introduce(config: &Config, listeners: &[TcpListener], say: &dyn Fn(&str)) -> io::Result<()> {
+/// Says where it listens, what is wrong with that, and what to type next.
+fn introduce(config: &Config, listeners: &[TcpListener], tls: Option<&Tls>, say: &dyn Fn(&str)) -> io::Result<()> {
     let data = config.data.display().to_string();
     let data = data.escape_debug();
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let mut first = None;
     for listener in listeners {
         let address = listener.local_addr()?;
-        let url = format!("http://{address}");
+        let url = format!("{scheme}://{address}");
         say(&format!("rbackup {} listening on {url} (data: {data})\n", env!("CARGO_PKG_VERSION")));
-        if !address.ip().is_loopback() {
-            tracing::warn!(%address, "reachable from the network WITHOUT TLS: passwords and files travel in the clear; put a TLS proxy in front");
+        if tls.is_none() && !address.ip().is_loopback() {
+            // Also on stdout: a log that tells errors alone must not hide it.
+            say(&format!("WARNING: {address} {IN_THE_CLEAR}\n"));
+            tracing::warn!(%address, "{IN_THE_CLEAR}");
         }
         first.get_or_insert((url, address));
     }
+    if let Some(tls) = tls {
+        say(&format!("TLS certificate fingerprint (SHA-256): {}\n", tls.fingerprint()));
+    }
     if let Some((url, address)) = first {
-        say(&next_steps(&url, address));
+        say(&next_steps(&url, address, config.tls == TlsChoice::Own));
     }
     Ok(())
 }
 
-fn next_steps(url: &str, address: SocketAddr) -> String {
+const IN_THE_CLEAR: &str =
+    "is reachable from the network WITHOUT TLS: passwords and files travel in the clear; add --tls auto";
+
+fn next_steps(url: &str, address: SocketAddr, is_own: bool) -> String {
     let network = match address.ip().is_loopback() {
         true => format!(
-            "Only this machine can reach it; for the network, behind a TLS proxy:\n  rbackup serve --listen 0.0.0.0:{}\n",
+            "Only this machine can reach it; for the network:\n  rbackup serve --listen 0.0.0.0:{} --tls auto\n",
             address.port()
         ),
         false => String::new(),
+    };
+    // The certificate is its own authority; its file holds the key too, which stays here.
+    let trust = match is_own {
+        true => {
+            "curl needs --cacert CERT: openssl s_client -connect HOST:PORT </dev/null | openssl x509 > CERT, then compare its fingerprint.\n"
+        }
+        false => "",
     };
     format!(
         "\n\
@@ -174,6 +199,6 @@ fn next_steps(url: &str, address: SocketAddr) -> String {
          \x20 curl {url}/account/login -d username=ann -d device_id=laptop --data-urlencode password='at least 8 characters'\n\
          \x20 curl -T FILE '{url}/upload?file_path=/path/of/FILE' -H 'RBackup-Session-Pass: SESSION_ID'\n\
          \x20 curl {url}/list/files -H 'RBackup-Session-Pass: SESSION_ID'\n\
-         Whole folders: examples/curl/backup-folder.sh. {network}\n"
+         {trust}Whole folders: examples/curl/backup-folder.sh. {network}\n"
     )
 }

@@ -72,8 +72,13 @@ struct Common {
 
 impl Common {
     fn load(self, listen: Vec<String>, new_store: bool) -> Result<Config, Failure> {
+        self.load_with(Overrides { listen, new_store, ..Overrides::default() })
+    }
+
+    /// With what one command takes besides.
+    fn load_with(self, more: Overrides) -> Result<Config, Failure> {
         let Self { config, data, log: log_level } = self;
-        let overrides = Overrides { config, data, listen, log_level, new_store };
+        let overrides = Overrides { config, data, log_level, ..more };
         Ok(Config::load(overrides).map_err(crate::app::Error::from)?)
     }
 }

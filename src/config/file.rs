@@ -30,6 +30,12 @@ pub struct RawConfig {
 pub struct Server {
     /// One address or several, `host:port`.
     pub listen: Option<OneOrMany>,
+    /// `off` or `auto`.
+    pub tls: Option<String>,
+    /// A certificate with its chain, PEM.
+    pub cert: Option<String>,
+    /// Its key, PEM.
+    pub key: Option<String>,
     /// A group whose members reach the data directory's socket.
     pub socket_group: Option<String>,
 }

@@ -3,6 +3,7 @@
 
 pub mod file;
 mod people;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use self::file::RawConfig;
+pub use self::tls::{TlsChoice, TlsWords};
 use crate::model::limits;
 
 /// Where it listens unless told otherwise: this machine only.
@@ -35,6 +37,8 @@ pub struct Overrides {
     pub log_level: Option<String>,
     /// Whether an empty, missing or other data directory is meant.
     pub new_store: bool,
+    /// What was said about TLS.
+    pub tls: TlsWords,
 }
 
 /// The configuration as meant.
@@ -54,6 +58,8 @@ pub struct Config {
     pub stuck: Duration,
     /// Where to listen; at least one.
     pub listen: Vec<SocketAddr>,
+    /// How TCP listeners are encrypted.
+    pub tls: TlsChoice,
     /// The group whose members reach the data directory's socket, by its number; without one only its owner and root do.
     pub socket_group: Option<u32>,
     /// For each user's number the accounts whose restic repositories it may use over the socket, `local` among them.
@@ -115,6 +121,7 @@ impl Config {
     }
 
     fn combine(overrides: Overrides, raw: RawConfig) -> Result<Self, Error> {
+        let tls = TlsChoice::of(overrides.tls, raw.server.tls_words())?;
         let listen = match (overrides.listen, raw.server.listen) {
             (flags, Some(file)) if flags.is_empty() => file.into_vec(),
             (flags, None) if flags.is_empty() => vec![LISTEN_DEFAULT.to_owned()],
@@ -133,6 +140,7 @@ impl Config {
             ballast_bytes: ballast_mib.map(|mib| mib << 20),
             stuck: seconds("limits.stuck_s", raw.limits.stuck_s, limits::STUCK)?,
             listen: addresses(&listen)?,
+            tls,
             socket_group: raw.server.socket_group.map(group).transpose()?,
             socket_users: users(raw.restic.socket_users.unwrap_or_default())?,
             hold_days: bounded("storage.hold_days", raw.storage.hold_days, HOLD_DAYS_DEFAULT, 0..=HOLD_DAYS_MAX)?,
@@ -261,6 +269,10 @@ mod tests {
             ("[server]\nsocket_group = \"no such group\"", "server.socket_group"),
             ("[restic.socket_users]\n\"no such user\" = []", "restic.socket_users"),
             ("[restic.socket_users]\nroot = []\n0 = []", "named twice"),
+            ("[server]\ntls = \"on\"", "server.tls"),
+            ("[server]\ncert = \"c\"", "server.key"),
+            ("[server]\nkey = \"k\"", "server.cert"),
+            ("[server]\ntls = \"auto\"\ncert = \"c\"\nkey = \"k\"", "server.tls"),
             ("[storage]\nhold_days = 365000", "storage.hold_days"),
             ("[storage]\nballast_mib = 365000", "storage.ballast_mib"),
             ("[limits]\nconnections = 0", "limits.connections"),

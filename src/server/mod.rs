@@ -44,7 +44,7 @@ use bridge::Bridge;
 pub use door::Door;
 pub use guard::realm::{Found, Manners, NoRealm, Realm, Wish};
 pub use listener::Listener;
-pub use tls::{Error as TlsError, Tls};
+pub use tls::{Error as TlsError, Fingerprint, Tls};
 
 /// What may be chosen about the server; [`Settings::default`] is what a household needs.
 #[derive(Debug, Clone)]

@@ -7,6 +7,19 @@ use warp::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use super::bridge::Outflow;
 use crate::wire;
 
+/// What every answer carries, unless its handler said something stricter or a page needs its own.
+const SECURITY_HEADERS: [(HeaderName, &str); 6] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+];
+
 /// An answer.
 pub struct Reply {
     /// Its status.
@@ -70,6 +83,15 @@ impl Reply {
     /// The answer to `HEAD`: hyper leaves the body out over HTTP/1.1 only.
     pub fn bodiless(self) -> Self {
         Self { content: Content::Whole(Bytes::new()), ..self }
+    }
+
+    /// With what tells browsers to do nothing with it but show it. A page of ours brings its own policy; that of everything else
+    /// allows nothing. HSTS is never among them: it would bind every other service of this machine's name, on every port.
+    pub fn guarded(mut self) -> Self {
+        for (name, value) in SECURITY_HEADERS {
+            self.headers.entry(name).or_insert(HeaderValue::from_static(value));
+        }
+        self
     }
 
     fn labelled_json(self) -> Self {

@@ -20,6 +20,7 @@ use warp::http::{HeaderMap, Method, Version, header};
 
 use super::error::Error;
 use super::query::{Query, QueryError};
+use super::tls::Fingerprint;
 use crate::model::limits;
 
 /// Who is at the other end.
@@ -63,6 +64,8 @@ pub struct Terms {
 pub struct Connection {
     /// Who is at the other end.
     pub peer: Peer,
+    /// The certificate it was shown, where it is encrypted.
+    certificate: Option<Fingerprint>,
     is_http2: bool,
     /// Whether its client has no other connection and cannot make one: a pump's.
     is_only: bool,
@@ -73,12 +76,22 @@ pub struct Connection {
 impl Connection {
     /// A connection that has not asked anything yet.
     pub fn new(peer: Peer) -> Self {
-        Self { peer, is_http2: false, is_only: false, unread: Arc::default(), cut: Arc::default() }
+        Self { peer, certificate: None, is_http2: false, is_only: false, unread: Arc::default(), cut: Arc::default() }
     }
 
     /// The same for a pump, whose client gives up when it ends.
     pub fn only(self) -> Self {
         Self { is_only: true, ..self }
+    }
+
+    /// The same over TLS with this certificate.
+    pub fn shown(self, certificate: Fingerprint) -> Self {
+        Self { certificate: Some(certificate), ..self }
+    }
+
+    /// The certificate that its client was shown; none without TLS.
+    pub fn certificate(&self) -> Option<&str> {
+        self.certificate.as_deref()
     }
 
     /// What it is granted.

@@ -47,6 +47,7 @@ const DELETE: &[Method] = &[Method::DELETE];
 /// The contract, row by row, and our own additions below `/api/v1/`.
 static ROUTES: &[Route] = &[
     open(GET, "/status", |_, _| Box::pin(api::status::show())),
+    open(GET, "/api/v1/status", |_, request| Box::pin(api::status::server(request))),
     open(GET_OR_POST, "/account/register", |context, request| Box::pin(api::account::register(context, request))),
     open(GET_OR_POST, "/account/login", |context, request| Box::pin(api::account::login(context, request))),
     guarded(GET, "/list/files", |context, session, request| Box::pin(api::files::files(context, session, request))),
@@ -133,7 +134,7 @@ async fn answer(context: Context, request: Request) -> Response {
         reply = reply.bodiless();
     }
     entry.answered(reply.status);
-    respond(reply.with_text(REQUEST_ID, &id), entry)
+    respond(reply.guarded().with_text(REQUEST_ID, &id), entry)
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("rbackup-request-id");

@@ -161,8 +161,8 @@ impl Visit {
                 match tls {
                     None => self.meet(stream, connection, entrance).await,
                     Some(tls) => {
-                        if let Some(stream) = tls.accept(stream).await {
-                            self.meet(stream, connection, entrance).await;
+                        if let Some((stream, certificate)) = tls.accept(stream).await {
+                            self.meet(stream, connection.shown(certificate), entrance).await;
                         }
                     }
                 }

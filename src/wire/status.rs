@@ -1,4 +1,4 @@
-//! The answer of `/status`. Never says more about the machine than the version.
+//! The answers of `/status` and `/api/v1/status`. Never say more about the machine than what a handshake shows anyway.
 
 use serde::Serialize;
 
@@ -13,6 +13,27 @@ impl StatusJson {
     /// The running program's status; the version is `major.minor.patch`.
     pub fn running() -> Self {
         Self { status: "RBackup running", version: env!("CARGO_PKG_VERSION") }
+    }
+}
+
+/// `{"status":"RBackup running","version":"0.1.0","tls":{"fingerprint_sha256":"AB:CD:…"}}`; `tls` is null without TLS.
+#[derive(Debug, Serialize)]
+pub struct ServerJson<'a> {
+    #[serde(flatten)]
+    status: StatusJson,
+    tls: Option<TlsJson<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct TlsJson<'a> {
+    fingerprint_sha256: &'a str,
+}
+
+impl<'a> ServerJson<'a> {
+    /// The running program, asked over a connection that was shown this certificate.
+    pub fn running(certificate: Option<&'a str>) -> Self {
+        let tls = certificate.map(|fingerprint_sha256| TlsJson { fingerprint_sha256 });
+        Self { status: StatusJson::running(), tls }
     }
 }
 

@@ -36,6 +36,11 @@ impl Curl {
         Self { url, scratch, words: Vec::new(), stdin: None }
     }
 
+    /// To another address.
+    pub fn at(self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self }
+    }
+
     /// Any option as curl's manual writes it.
     pub fn args<W: Into<OsString>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
         self.words.extend(words.into_iter().map(Into::into));

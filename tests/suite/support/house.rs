@@ -11,7 +11,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -28,9 +28,13 @@ pub struct House {
     scratch: AtomicU64,
 }
 
+/// All lines of a server's stdout so far.
+type Said = Arc<Mutex<String>>;
+
 struct Running {
     child: Child,
     first_line: String,
+    said: Said,
     url: String,
 }
 
@@ -68,16 +72,21 @@ impl House {
 
     /// The same with more words on its command line.
     pub fn open_with(&mut self, words: &[&str]) {
+        self.open_at("127.0.0.1:0", words);
+    }
+
+    /// The same where the test says.
+    pub fn open_at(&mut self, listen: &str, words: &[&str]) {
         assert!(self.running.is_none(), "the house is open already");
         let log = OpenOptions::new().create(true).append(true).open(self.log_path()).expect("open the log");
         let mut command = self.program();
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(self.data()).args(words);
+        command.args(["serve", "--listen", listen, "--data"]).arg(self.data()).args(words);
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the server starts");
-        let first_line = first_line(&mut child);
+        let (first_line, said) = first_line(&mut child);
         let url =
             first_line.split_once(" listening on ").and_then(|(_, rest)| rest.split(' ').next()).map(str::to_owned);
         assert!(url.is_some(), "the first line names no address: {first_line:?}\n{}", self.log());
-        self.running = Some(Running { child, first_line, url: url.unwrap_or_default() });
+        self.running = Some(Running { child, first_line, said, url: url.unwrap_or_default() });
     }
 
     /// SIGTERM; it has to end with 0.
@@ -137,6 +146,20 @@ impl House {
         &self.running.as_ref().expect("a running server").first_line
     }
 
+    /// What it printed on stdout; waits until `wanted` is part of it.
+    pub fn said(&self, wanted: &str) -> String {
+        let begun = Instant::now();
+        let running = self.running.as_ref().expect("a running server");
+        loop {
+            let said = running.said.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if said.contains(wanted) {
+                return said;
+            }
+            assert!(begun.elapsed() < PATIENCE, "the server did not say {wanted:?} but:\n{said}");
+            std::thread::sleep(Duration::from_millis(3));
+        }
+    }
+
     /// Where it listens, without a slash at the end.
     pub fn url(&self) -> &str {
         self.running.as_ref().expect("a running server").url.trim_end_matches('/')
@@ -149,7 +172,7 @@ impl House {
 
     /// The same as `host:port`.
     pub fn address(&self) -> &str {
-        self.url().trim_start_matches("http://")
+        self.url().trim_start_matches("http://").trim_start_matches("https://")
     }
 
     /// The server's process.
@@ -243,16 +266,19 @@ pub fn wait(child: &mut Child) -> Option<i32> {
     None
 }
 
-/// The first line of a child's stdout; the rest is read and dropped, so that it never blocks on a full pipe.
-fn first_line(child: &mut Child) -> String {
+/// The first line of a child's stdout, and what it will have said; it is always read, so that it never blocks on a full pipe.
+fn first_line(child: &mut Child) -> (String, Said) {
     let stdout = child.stdout.take().expect("a piped stdout");
     let (say, hear) = mpsc::channel();
+    let said = Said::default();
+    let kept = Arc::clone(&said);
     std::thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            kept.lock().unwrap_or_else(PoisonError::into_inner).push_str(&format!("{line}\n"));
             let _ = say.send(line);
         }
     });
-    hear.recv_timeout(PATIENCE).unwrap_or_default()
+    (hear.recv_timeout(PATIENCE).unwrap_or_default(), said)
 }
 
 fn tail(text: &str, lines: usize) -> String {

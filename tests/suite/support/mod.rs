@@ -8,6 +8,7 @@ pub mod api;
 pub mod curl;
 pub mod house;
 pub mod noise;
+pub mod openssl;
 pub mod raw;
 
 pub use api::Member;
