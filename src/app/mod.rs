@@ -1,5 +1,6 @@
 //! Builds the house from its configuration and runs it until it is told to stop.
 
+mod logging;
 mod restic;
 mod secured;
 mod serving;
@@ -8,18 +9,15 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tracing_subscriber::Layer;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
-
 use crate::config::{self, Config};
 use crate::model::SystemClock;
 use crate::server;
 use crate::service::{self, Policy, Report, Services};
 use crate::store::{self, Known, Options, Store};
 pub use crate::store::{Counts, EXPORT_MAGIC, GivenUp, Imported, MendedFormat};
+use crate::wire::errand::{Errand, Said};
 
+pub use self::logging::{log_to_stderr, log_to_stderr_up_to};
 pub use self::restic::{Address, Restic, SignIn, serve_restic};
 pub use self::serving::{hold, serve};
 
@@ -141,16 +139,6 @@ fn cause_of(error: &store::Error) -> Cause {
     }
 }
 
-/// Sends the log to stderr. A second call changes nothing.
-pub fn log_to_stderr(level: tracing::Level) {
-    // Libraries print what they parse when they are asked for more than `info`: a query would reach the log.
-    let libraries = level.min(tracing::Level::INFO);
-    let targets = Targets::new().with_default(libraries).with_target("rbackup", level);
-    let ansi = io::IsTerminal::is_terminal(&io::stderr());
-    let lines = tracing_subscriber::fmt::layer().with_ansi(ansi).with_target(false).with_writer(io::stderr);
-    let _ = tracing_subscriber::registry().with(lines.with_filter(targets)).try_init();
-}
-
 /// Re-reads everything in the data directory, also where nothing can be written.
 pub fn check(config: &Config) -> Result<Report, Error> {
     require_store(config)?;
@@ -233,10 +221,12 @@ pub fn import(config: &Config, input: &mut dyn Read) -> Result<Imported, Error> 
     Ok(imported)
 }
 
-/// The services of a store that is there, for a command. Whoever asks closes them.
-pub fn opened(config: &Config) -> Result<Services, Error> {
+/// Does an errand on a store that is there, and closes it in good order whatever came of that.
+pub fn run_errand(config: &Config, errand: Errand, say: &mut dyn FnMut(Said)) -> Result<(), Error> {
     require_store(config)?;
-    open(config)
+    let services = open(config)?;
+    server::run_errand(&services, errand, say);
+    Ok(services.close()?)
 }
 
 /// Opens the data directory, unless it is not what it was the last time.

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use super::{Common, Failure};
 use crate::app;
 use crate::client;
+use crate::model::limits;
 use crate::wire::preamble::Verdict;
 
 #[derive(Debug, clap::Args)]
@@ -22,7 +23,7 @@ pub fn run(args: HoldArgs) -> Result<ExitCode, Failure> {
     // Who is the leader of its group already is not started by a pump.
     let _ = rustix::process::setsid();
     let held = args.common.load(Vec::new(), false).and_then(|config| {
-        app::log_to_stderr(config.log_level);
+        app::log_to_stderr_up_to(config.log_level, limits::HOLDER_LOG_BYTES_MAX);
         Ok(app::hold(&config, || report(&Verdict::Accepted { note: None }))?)
     });
     if let Err(failure) = &held {

@@ -4,6 +4,7 @@ mod exit;
 mod partial;
 
 mod check;
+mod errand;
 mod export;
 mod hold;
 mod import;

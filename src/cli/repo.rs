@@ -1,15 +1,13 @@
-//! `rbackup repo`: restic's repositories of an account, or of the local realm, for whoever owns the machine.
+//! `rbackup repo`: restic's repositories of an account, or of the local realm, for whoever owns the machine. With or without a server.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{Common, Failure, print, say};
-use crate::app;
-use crate::model::{RepoPath, Username};
-use crate::service::Services;
-use crate::service::restic::{Owner, RepoAccess, RepoReport, Rights, Takeover};
+use super::{Common, Failure, errand, print, say};
+use crate::wire::errand::{Errand, Said};
+use crate::wire::repo::RepoJson;
 
 #[derive(Debug, clap::Args)]
 pub struct RepoArgs {
@@ -70,103 +68,66 @@ enum RepoCommand {
 
 pub fn run(args: RepoArgs) -> Result<ExitCode, Failure> {
     match args.command {
-        RepoCommand::List { whose, json } => whose.serve(|services, owner| list(services, owner, json)),
-        RepoCommand::Show { whose, repo, json } => whose.serve(|services, owner| show(services, owner, &repo, json)),
-        RepoCommand::Remove { whose, repo, yes } => whose.serve(|services, owner| remove(services, owner, &repo, yes)),
-        RepoCommand::Import { whose, dir, repo } => whose.serve(|services, owner| import(services, owner, &dir, &repo)),
-    }
-}
-
-impl Whose {
-    /// Opens the store for one piece of work, and closes it in good order whatever came of that.
-    fn serve(self, work: impl FnOnce(&Services, &Owner) -> Result<ExitCode, Failure>) -> Result<ExitCode, Failure> {
-        let config = self.common.load(Vec::new(), false)?;
-        app::log_to_stderr(config.log_level);
-        let services = app::opened(&config)?;
-        let done = owner(&services, self.account).and_then(|owner| work(&services, &owner));
-        services.close().map_err(app::Error::from)?;
-        done
-    }
-}
-
-fn owner(services: &Services, account: Option<String>) -> Result<Owner, Failure> {
-    let Some(account) = account else { return Ok(services.local_owner()) };
-    let name = Username::parse(account).map_err(|invalid| Failure::Usage(invalid.to_string()))?;
-    let owner = services.owner_named(&name).map_err(app::Error::from)?;
-    owner.ok_or_else(|| Failure::Missing(format!("there is no account {}", name.as_str().escape_debug())))
-}
-
-fn access(owner: &Owner, repo: &str) -> Result<RepoAccess, Failure> {
-    let path = RepoPath::parse(repo).map_err(|invalid| Failure::Usage(invalid.to_string()))?;
-    Ok(RepoAccess::new(owner, path, Rights::Full))
-}
-
-fn list(services: &Services, owner: &Owner, as_json: bool) -> Result<ExitCode, Failure> {
-    let reports = services.repo_reports_of(owner).map_err(app::Error::from)?;
-    if as_json {
-        print(&format!("{}\n", json!(reports.iter().map(to_json).collect::<Vec<_>>())));
-    } else {
-        reports.iter().for_each(|report| print(&line(report)));
+        RepoCommand::List { whose: Whose { common, account }, json } => {
+            let repos = repos(common, Errand::ListRepos { account })?;
+            if json {
+                print(&format!("{}\n", json!(repos)));
+            } else {
+                repos.iter().for_each(|repo| print(&line(repo)));
+            }
+        }
+        RepoCommand::Show { whose: Whose { common, account }, repo, json } => {
+            for repo in repos(common, Errand::ShowRepo { account, repo })? {
+                print(&if json { format!("{}\n", json!(repo)) } else { line(&repo) });
+            }
+        }
+        RepoCommand::Remove { whose: Whose { common, account }, repo, yes: false } => {
+            let lines: String = repos(common, Errand::ShowRepo { account, repo })?.iter().map(line).collect();
+            return Err(Failure::Usage(format!("this would be removed; to do it: --yes\n{lines}")));
+        }
+        RepoCommand::Remove { whose: Whose { common, account }, repo, yes: true } => {
+            let removed = repos(common, Errand::RemoveRepo { account, repo })?;
+            removed.iter().for_each(|repo| print(&format!("removed: {}", line(repo))));
+        }
+        RepoCommand::Import { whose, dir, repo } => return import(whose, &dir, repo),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(services: &Services, owner: &Owner, repo: &str, as_json: bool) -> Result<ExitCode, Failure> {
-    let report = report(services, owner, repo)?;
-    print(&if as_json { format!("{}\n", to_json(&report)) } else { line(&report) });
-    Ok(ExitCode::SUCCESS)
+fn repos(common: Common, errand: Errand) -> Result<Vec<RepoJson>, Failure> {
+    let mut repos = Vec::new();
+    errand::run(common, errand, &mut |said| {
+        if let Said::Repo(repo) = said {
+            repos.push(repo);
+        }
+    })?;
+    Ok(repos)
 }
 
-fn report(services: &Services, owner: &Owner, repo: &str) -> Result<RepoReport, Failure> {
-    let path = access(owner, repo)?.repo().clone();
-    let reports = services.repo_reports_of(owner).map_err(app::Error::from)?;
-    let found = reports.into_iter().find(|report| report.repo.path == path);
-    found.ok_or_else(|| Failure::Missing(format!("there is no repository {}", repo.escape_debug())))
+fn import(Whose { common, account }: Whose, dir: &Path, repo: String) -> Result<ExitCode, Failure> {
+    // A server has another working directory.
+    let absolute = std::path::absolute(dir).map_err(|source| Failure::file(dir, source))?;
+    let dir =
+        absolute.to_str().ok_or_else(|| Failure::Usage("the directory's name is not UTF-8".to_owned()))?.to_owned();
+    let mut damage = false;
+    errand::run(common, Errand::ImportRepo { account, repo, dir }, &mut |said| match said {
+        Said::LeftOut { file, why } => say(&format!("left out: {}: {why}\n", file.escape_debug())),
+        Said::Took { objects, bytes, left_out } => {
+            damage = left_out > 0;
+            print(&format!("took {objects} objects with {bytes} bytes over, left {left_out} out\n"));
+        }
+        _ => {}
+    })?;
+    if damage { Err(Failure::Damage) } else { Ok(ExitCode::SUCCESS) }
 }
 
-fn remove(services: &Services, owner: &Owner, repo: &str, yes: bool) -> Result<ExitCode, Failure> {
-    let report = report(services, owner, repo)?;
-    if !yes {
-        return Err(Failure::Usage(format!("this would be removed; to do it: --yes\n{}", line(&report))));
-    }
-    services.remove_repo(&access(owner, repo)?).map_err(app::Error::from)?;
-    print(&format!("removed: {}", line(&report)));
-    Ok(ExitCode::SUCCESS)
-}
-
-fn import(services: &Services, owner: &Owner, dir: &Path, repo: &str) -> Result<ExitCode, Failure> {
-    let mut told = |path: &Path, error: &crate::service::Error| {
-        say(&format!("left out: {}: {error}\n", path.display().to_string().escape_debug()));
-    };
-    let taken = services.take_over(&access(owner, repo)?, dir, &mut told).map_err(app::Error::from)?;
-    let Takeover { objects, bytes, refused } = taken;
-    print(&format!("took {objects} objects with {bytes} bytes over, left {refused} out\n"));
-    if refused == 0 { Ok(ExitCode::SUCCESS) } else { Err(Failure::Damage) }
-}
-
-fn line(report: &RepoReport) -> String {
-    let RepoReport { repo, usage, .. } = report;
-    let name = if repo.path.as_str().is_empty() { "/" } else { repo.path.as_str() };
-    let last = usage.last_write.map_or_else(|| "never".to_owned(), |last| last.to_string());
+fn line(repo: &RepoJson) -> String {
+    let RepoJson { name, objects, bytes, snapshots, last_write, locks, .. } = repo;
+    let name = if name.is_empty() { "/" } else { name };
+    let last = last_write.as_deref().unwrap_or("never");
     format!(
-        "{}: {} objects, {} bytes, {} snapshots, {} locks, last write {last}\n",
+        "{}: {objects} objects, {bytes} bytes, {snapshots} snapshots, {} locks, last write {last}\n",
         name.escape_debug(),
-        usage.objects,
-        usage.bytes,
-        usage.snapshots,
-        usage.locks.len()
+        locks.len()
     )
-}
-
-fn to_json(report: &RepoReport) -> serde_json::Value {
-    let RepoReport { repo, usage, .. } = report;
-    json!({
-        "name": repo.path.as_str(),
-        "created": repo.created.to_string(),
-        "objects": usage.objects,
-        "bytes": usage.bytes,
-        "snapshots": usage.snapshots,
-        "last_write": usage.last_write.map(|last| last.to_string()),
-        "locks": usage.locks.iter().map(|lock| lock.to_string()).collect::<Vec<_>>(),
-    })
 }

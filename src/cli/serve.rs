@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{Common, Failure, print};
+use super::{Common, Failure, errand, print};
 use crate::app;
 use crate::config::{Overrides, TlsWords};
 
@@ -33,6 +33,6 @@ pub fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     let tls = TlsWords { tls, certificate: cert, key };
     let config = common.load_with(Overrides { listen, tls, new_store, ..Overrides::default() })?;
     app::log_to_stderr(config.log_level);
-    app::serve(&config, &print)?;
+    errand::instead_of_a_holder(&config, || app::serve(&config, &print))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::model::limits::PREAMBLE_BYTES_MAX;
 use crate::wire::preamble::{self, HEAD_BYTES, Unusable};
 
 /// Why there is no message.
@@ -23,9 +24,14 @@ pub fn send<T: Serialize>(out: &mut dyn Write, message: &T) -> io::Result<()> {
 
 /// Reads a message.
 pub fn receive<T: DeserializeOwned>(input: &mut dyn Read) -> Result<T, NoMessage> {
+    receive_up_to(input, PREAMBLE_BYTES_MAX)
+}
+
+/// Reads a message that may be longer.
+pub fn receive_up_to<T: DeserializeOwned>(input: &mut dyn Read, bytes_max: usize) -> Result<T, NoMessage> {
     let mut head = [0; HEAD_BYTES];
     input.read_exact(&mut head).map_err(NoMessage::Lost)?;
-    let bytes = preamble::body_bytes(&head).map_err(NoMessage::Unusable)?;
+    let bytes = preamble::body_bytes_up_to(&head, bytes_max).map_err(NoMessage::Unusable)?;
     let mut body = vec![0; bytes];
     input.read_exact(&mut body).map_err(NoMessage::Lost)?;
     preamble::parse(&body).map_err(NoMessage::Unusable)

@@ -1,7 +1,9 @@
-//! The command line's other end of a server's socket: what pumps restic's bytes to whoever holds the data directory.
+//! The command line's other end of a server's socket: what pumps restic's bytes to whoever holds the data directory, and what has
+//! errands done there.
 //!
 //! Never: opens a store, or writes a byte of its own to stdout.
 
+mod errand;
 mod holder;
 mod message;
 mod pump;
@@ -11,6 +13,7 @@ use std::path::PathBuf;
 
 use crate::wire::preamble::Unusable;
 
+pub use self::errand::{Asked, ask, succeed};
 pub use self::message::send as report;
 pub use self::pump::{Pump, run};
 
@@ -58,4 +61,9 @@ pub enum Error {
     /// The server went while its client was still there.
     #[error("the server closed the connection; what it had acknowledged is safe")]
     Gone,
+}
+
+/// No socket, no directory yet, or one that its maker left behind when it was killed.
+fn is_nobody(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }

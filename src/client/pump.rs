@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::message::{self, NoMessage};
-use super::{Error, holder};
+use super::{Error, holder, is_nobody};
 use crate::model::limits;
 use crate::model::socket::{SOCKET, SocketAddress};
 use crate::wire::preamble::{Preamble, Verdict};
@@ -34,6 +34,8 @@ pub struct Pump {
     pub preamble: Preamble,
     /// The words that make this program a holder of that directory.
     pub holder: Vec<OsString>,
+    /// Where that one's log goes.
+    pub log: Option<PathBuf>,
 }
 
 /// Pumps until the client ends. `note` gets sentences for its user.
@@ -110,7 +112,7 @@ impl Pump {
 
     /// Whether a holder serves now; false when another process has the data directory and may come to serve it.
     fn start_holder(&self) -> Result<bool, Error> {
-        match holder::start(&self.holder) {
+        match holder::start(&self.holder, self.log.as_deref()) {
             Ok(Verdict::Accepted { .. }) => Ok(true),
             Ok(Verdict::Held) => Ok(false),
             Ok(Verdict::Refused { exit, sentence }) => Err(Error::Refused { exit, sentence }),
@@ -119,11 +121,6 @@ impl Pump {
             Err(source) => Err(Error::NoHolder { data: self.data.clone(), source }),
         }
     }
-}
-
-/// No socket, no directory yet, or one that its maker left behind when it was killed.
-fn is_nobody(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
 }
 
 /// Which side ended first.

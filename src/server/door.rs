@@ -1,6 +1,6 @@
-//! The socket in the data directory: who comes is known by the kernel, what it wants by its preamble.
+//! The socket in the data directory: who comes is known by the kernel, what it wants by its first message.
 //!
-//! Promises: root and the server's own user may do everything; a user that `[restic] socket_users` lists may use restic on the
+//! Promises: root and the server's own user may do everything, and only they may send errands; a user that `[restic] socket_users` lists may use restic on the
 //! accounts listed there; anybody else is refused, and the refusal logged. What the preamble grants binds the whole
 //! connection, and not one byte of the client is read before. Never: believes a preamble about who speaks.
 
@@ -10,12 +10,16 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::Context;
+use super::error::Error;
+use super::guard::errand::run as run_errand;
 use super::guard::realm::{NoRealm, Realm, Wish};
 use crate::model::limits;
-use crate::wire::preamble::{self, HEAD_BYTES, Preamble, Unusable, Verdict};
+use crate::wire::errand::{Errand, Said};
+use crate::wire::preamble::{self, HEAD_BYTES, Opening, Preamble, Unusable, Verdict};
 
 /// Exit codes a pump may be told: what was typed is wrong, the peer may not, something failed.
 const USAGE: u8 = 2;
@@ -37,10 +41,14 @@ pub struct Door {
 struct Refusal(u8, String);
 
 impl Door {
-    /// Reads the preamble, decides, and says so. None when it was refused or went.
+    /// Reads the first message, decides, and says so. None when it was refused or went, or when its errand is done.
     pub(super) async fn admit(&self, context: &Context, stream: &mut UnixStream, uid: u32) -> Option<Arc<Realm>> {
         let admitted = match timeout(limits::HEADERS_READ, receive(stream)).await {
-            Ok(Ok(Ok(preamble))) => self.decide(context, uid, preamble).await,
+            Ok(Ok(Ok(Opening::Pump(preamble)))) => self.decide(context, uid, preamble).await,
+            Ok(Ok(Ok(Opening::Errand(errand)))) => {
+                self.serve(context, stream, uid, errand).await;
+                return None;
+            }
             Ok(Ok(Err(unusable))) => Err(Refusal(FAILED, unusable.to_string())),
             Ok(Err(_)) | Err(_) => return None,
         };
@@ -55,6 +63,43 @@ impl Door {
         realm.filter(|_| matches!(said, Ok(Ok(()))))
     }
 
+    /// Does an errand. One whose command has gone is done all the same: it was asked for.
+    async fn serve(&self, context: &Context, stream: &mut UnixStream, uid: u32, errand: Errand) {
+        tracing::info!(uid, ?errand, "errand");
+        let (say, mut said) = mpsc::channel(limits::SAYINGS_WAITING_MAX);
+        let refused = match (self.allowed(uid), &errand) {
+            (Ok(None), Errand::Leave {}) if context.leave.send(true).is_ok() => Some(Said::Done),
+            (Ok(None), _) => None,
+            (Ok(Some(_)), _) => Some(refusal(NOT_ALLOWED, format!("user {uid} may use restic here, and nothing else"))),
+            (Err(Refusal(exit, sentence)), _) => Some(refusal(exit, sentence)),
+        };
+        match refused {
+            // What comes ends with the last sender.
+            Some(last) => drop((say.try_send(last), say)),
+            None => {
+                let (services, bridge) = (context.services.clone(), context.bridge.clone());
+                tokio::spawn(async move {
+                    let busy = say.clone();
+                    let mut say = move |saying| drop(say.blocking_send(saying));
+                    let work = move || {
+                        run_errand(&services, errand, &mut say);
+                        Ok::<_, Error>(())
+                    };
+                    if bridge.call_change(work).await.is_err() {
+                        let _ =
+                            busy.send(refusal(FAILED, "the server is busy, or its storage failed".to_owned())).await;
+                    }
+                });
+            }
+        }
+        while let Some(saying) = said.recv().await {
+            let sent = timeout(limits::SOCKET_WRITE_IDLE, stream.write_all(&preamble::frame(&saying))).await;
+            if !matches!(sent, Ok(Ok(()))) {
+                return;
+            }
+        }
+    }
+
     async fn decide(
         &self,
         context: &Context,
@@ -65,7 +110,7 @@ impl Door {
         let Preamble { account, repo, append_only, private_repos } = said;
         let services = context.services.clone();
         let wish = Wish { account, repo, append_only, private_repos };
-        let found = context.bridge.call(move || Ok::<_, super::error::Error>(Realm::find(&services, wish))).await;
+        let found = context.bridge.call(move || Ok::<_, Error>(Realm::find(&services, wish))).await;
         let found = match found {
             Ok(Ok(found)) => found,
             Ok(Err(NoRealm::Invalid(invalid))) => return Err(Refusal(USAGE, invalid.to_string())),
@@ -92,8 +137,12 @@ impl Door {
     }
 }
 
-/// A preamble, or why what came is none.
-async fn receive(stream: &mut UnixStream) -> io::Result<Result<Preamble, Unusable>> {
+fn refusal(exit: u8, sentence: String) -> Said {
+    Said::Refused { exit, sentence }
+}
+
+/// A first message, or why what came is none.
+async fn receive(stream: &mut UnixStream) -> io::Result<Result<Opening, Unusable>> {
     let mut head = [0; HEAD_BYTES];
     stream.read_exact(&mut head).await?;
     let bytes = match preamble::body_bytes(&head) {
@@ -102,5 +151,5 @@ async fn receive(stream: &mut UnixStream) -> io::Result<Result<Preamble, Unusabl
     };
     let mut body = vec![0; bytes];
     stream.read_exact(&mut body).await?;
-    Ok(preamble::parse(&body))
+    Ok(preamble::opening(&body))
 }

@@ -17,6 +17,9 @@ use super::request::Peer;
 use super::tls::Tls;
 use crate::model::socket::{SOCKET, SocketAddress};
 
+/// Of a data directory whose socket a group may reach.
+const GROUP_MODE: u32 = 0o710;
+
 /// A listening socket, and what is behind it.
 pub struct Listener {
     source: Source,
@@ -73,12 +76,16 @@ impl Listener {
         let listener = SocketFile::bind(data, SOCKET)?;
         // Until it belongs to the group only its owner reaches it.
         fs::set_permissions(file.0.path(), fs::Permissions::from_mode(0o600))?;
+        // A group that was named before and is not any more loses the way again.
+        if door.group.is_none() && fs::metadata(data)?.permissions().mode() & 0o777 == GROUP_MODE {
+            fs::set_permissions(data, fs::Permissions::from_mode(0o700))?;
+        }
         if let Some(group) = door.group {
             chown(file.0.path(), None, Some(group))?;
             fs::set_permissions(file.0.path(), fs::Permissions::from_mode(0o660))?;
             // The way to the socket, and no further: everything else in there is for the owner alone.
             chown(data, None, Some(group))?;
-            fs::set_permissions(data, fs::Permissions::from_mode(0o710))?;
+            fs::set_permissions(data, fs::Permissions::from_mode(GROUP_MODE))?;
         }
         let source = Source::Unix { _file: file, listener: UnixListener::from_std(listener)? };
         Ok(Self { source, entrance: Entrance::Door(Arc::new(door)) })

@@ -37,11 +37,14 @@ pub mod range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::model::limits;
 use crate::service::Services;
 
 use bridge::Bridge;
 pub use door::Door;
+pub use guard::errand::run as run_errand;
 pub use guard::realm::{Found, Manners, NoRealm, Realm, Wish};
 pub use listener::Listener;
 pub use tls::{Error as TlsError, Fingerprint, Tls};
@@ -75,6 +78,8 @@ impl Default for Settings {
 struct Context {
     services: Services,
     bridge: Bridge,
+    /// Asks a holder to leave; nobody hears it in a server.
+    leave: watch::Sender<bool>,
     front: Arc<Front>,
 }
 

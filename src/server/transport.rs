@@ -41,7 +41,10 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let bridge = Bridge::new(settings.body_idle);
-    let context = Context { services, bridge: bridge.clone(), front: Arc::new(Front::Main) };
+    // Where nobody waits for it, asking to leave fails.
+    let (leave, asked) = watch::channel(false);
+    let asked = settings.idle.map(|idle| (idle, asked));
+    let context = Context { services, bridge: bridge.clone(), leave, front: Arc::new(Front::Main) };
     let ((cut, _), (visits, seen)) = (watch::channel(()), watch::channel(0));
     let slots = Arc::new(Semaphore::new(settings.connections));
     let house = House { context, slots, cut: cut.clone(), visits };
@@ -49,7 +52,7 @@ pub async fn serve(
     tokio::select! {
         _ = join_all(listeners.iter().map(|listener| house.accept(listener, &graceful))) => {}
         () = shutdown => {}
-        () = deserted(seen, settings.idle) => {}
+        () = deserted(seen, asked) => {}
     }
     drop((listeners, house));
     let began = Instant::now();
@@ -214,17 +217,16 @@ impl Drop for Counted {
     }
 }
 
-/// Resolves when there was no connection for so long; never without a limit.
-async fn deserted(mut visits: watch::Receiver<usize>, idle: Option<Duration>) {
-    let Some(idle) = idle else { return std::future::pending().await };
+/// Resolves when there was no connection for so long, or at once when there is none and it was asked to leave; never without a limit.
+async fn deserted(mut visits: watch::Receiver<usize>, patience: Option<(Duration, watch::Receiver<bool>)>) {
+    let Some((idle, mut asked)) = patience else { return std::future::pending().await };
     loop {
         let open = *visits.borrow_and_update();
-        let changed = match open {
-            0 => timeout(idle, visits.changed()).await,
-            _ => Ok(visits.changed().await),
-        };
-        if !matches!(changed, Ok(Ok(()))) {
-            return;
+        let idle = if *asked.borrow_and_update() { Duration::ZERO } else { idle };
+        tokio::select! {
+            changed = visits.changed() => if changed.is_err() { return },
+            _ = asked.changed() => {}
+            () = sleep(idle), if open == 0 => return,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! Never: decides anything, touches a socket, or holds a secret longer than its caller.
 
 pub mod account;
+pub mod errand;
 pub mod error;
 pub mod file;
 pub mod preamble;

@@ -10,6 +10,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::errand::Errand;
 use crate::model::limits::PREAMBLE_BYTES_MAX;
 
 /// The protocol's version; pump and server are the same program most of the time, not always.
@@ -32,6 +33,15 @@ pub struct Preamble {
     pub append_only: bool,
     /// Whether only a signed-in user's own repositories may be seen; nobody is signed in over stdio.
     pub private_repos: bool,
+}
+
+/// What comes first over the socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opening {
+    /// A pump begins.
+    Pump(Preamble),
+    /// A command asks.
+    Errand(Errand),
 }
 
 /// serde takes a missing `Option` for none; here every field must be said.
@@ -71,7 +81,7 @@ pub enum Unusable {
     )]
     Version(u16),
     /// Longer than anything sensible.
-    #[error("a message of {0} bytes is longer than {PREAMBLE_BYTES_MAX}")]
+    #[error("a message of {0} bytes is longer than any that is sent")]
     Long(u32),
     /// Not the JSON it should be.
     #[error("a message lacks something, or has too much")]
@@ -87,6 +97,11 @@ pub fn frame<T: Serialize>(message: &T) -> Vec<u8> {
 
 /// The length of the body that follows a head.
 pub fn body_bytes(head: &[u8; HEAD_BYTES]) -> Result<usize, Unusable> {
+    body_bytes_up_to(head, PREAMBLE_BYTES_MAX)
+}
+
+/// The same for a message that may be longer.
+pub fn body_bytes_up_to(head: &[u8; HEAD_BYTES], bytes_max: usize) -> Result<usize, Unusable> {
     let [magic @ .., v0, v1, l0, l1, l2, l3] = *head;
     if magic != MAGIC {
         return Err(Unusable::Stranger);
@@ -95,12 +110,17 @@ pub fn body_bytes(head: &[u8; HEAD_BYTES]) -> Result<usize, Unusable> {
     if version != VERSION {
         return Err(Unusable::Version(version));
     }
-    usize::try_from(length).ok().filter(|bytes| *bytes <= PREAMBLE_BYTES_MAX).ok_or(Unusable::Long(length))
+    usize::try_from(length).ok().filter(|bytes| *bytes <= bytes_max).ok_or(Unusable::Long(length))
 }
 
 /// A message from its body.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unusable> {
     serde_json::from_slice(body).map_err(|_| Unusable::Malformed)
+}
+
+/// Which of the two came. No message is both: neither may have a field of the other's.
+pub fn opening(body: &[u8]) -> Result<Opening, Unusable> {
+    parse(body).map(Opening::Pump).or_else(|_| parse(body).map(Opening::Errand))
 }
 
 #[cfg(test)]

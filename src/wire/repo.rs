@@ -1,9 +1,9 @@
 //! restic's repositories as JSON. Promises: nothing of their content, which the server does not know.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A repository with what is in it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RepoJson {
     /// Its name below `/restic/`; empty for the one at the root.
     pub name: String,
@@ -22,7 +22,7 @@ pub struct RepoJson {
 }
 
 /// A lock.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockJson {
     /// When it was made.
     pub created: String,

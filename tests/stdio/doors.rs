@@ -16,11 +16,16 @@ const NOT_LISTED: &str = "64125";
 
 /// A pump as another user, who may go everywhere on the way to the data directory.
 fn pump_as(site: &Site, uid: &str, gid: &str, remote: &str) -> Running {
+    let mut command = as_user(site, uid, gid);
+    command.args(["serve", "restic", "--stdio", "--data"]).arg(site.data()).arg(remote);
+    Running::of(&mut command)
+}
+
+fn as_user(site: &Site, uid: &str, gid: &str) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--reuid", uid, "--regid", gid, "--clear-groups"]).arg(site.program().get_program());
-    command.args(["serve", "restic", "--stdio", "--data"]).arg(site.data()).arg(remote).envs(site.environment());
-    command.env_remove("RBACKUP_HOLDER_LOG").stdin(std::process::Stdio::null());
-    Running::of(&mut command)
+    command.envs(site.environment()).env_remove("RBACKUP_HOLDER_LOG").stdin(std::process::Stdio::null());
+    command
 }
 
 fn open_the_way(site: &Site) {
@@ -63,6 +68,19 @@ fn the_kernel_says_who_comes_and_the_configuration_what_it_may() {
         assert_eq!(ended.stdout, "", "{what}");
     }
     assert!(tail(&log).contains("refused at the socket"), "refusals are logged: {}", tail(&log));
+    let repos = |uid: &str| {
+        let mut command = as_user(&site, uid, GROUP);
+        command.args(["repo", "list", "--account", "anna", "--data"]).arg(site.data());
+        Running::of(&mut command).end()
+    };
+    for uid in [LISTED, NOT_LISTED] {
+        let ended = repos(uid);
+        assert_eq!((ended.code, &*ended.stdout), (Some(12), ""), "errands are the owner's: {}", ended.stderr);
+    }
+    assert_eq!(repos("0").code, Some(0));
+    server.stop().expect("it ends");
+    let server = Start::on(&site.data()).serve().unwrap_or_else(|why| panic!("{why}"));
+    assert_eq!(site.data().metadata().unwrap().mode() & 0o777, 0o700, "a group that is named no more has no way in");
     server.stop().expect("it ends");
 }
 

@@ -89,6 +89,49 @@ fn a_server_is_used_when_there_is_one_and_gives_way_when_it_ends() {
 }
 
 #[test]
+fn a_holder_that_lingers_makes_way_for_a_server_and_one_that_works_does_not() {
+    let site = Site::new("succeeded");
+    let (tree, restic) = (site.tree("tree", 40), site.over_stdio("photos", ""));
+    restic.must(&["init"]);
+    assert!(site.holder().is_some(), "it lingers");
+    let listed = site.program().args(["repo", "list", "--data"]).arg(site.data()).output().unwrap();
+    assert!(String::from_utf8_lossy(&listed.stdout).starts_with("photos: "), "asked of the holder: {listed:?}");
+    let begun = Instant::now();
+    let server = site.serve();
+    assert!(begun.elapsed() < Duration::from_secs(4), "it left when it was asked: {:?}", begun.elapsed());
+    assert_eq!(site.holder(), None);
+    server.stop().expect("it ends");
+    let mut pump = site.program();
+    let mut pump = pump
+        .args(["serve", "restic", "--stdio", "photos"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    while site.holder().is_none() && begun.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // Until its pump is in.
+    std::thread::sleep(Duration::from_millis(500));
+    let serve = Running::of(site.program().args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(site.data())).end();
+    assert_eq!(serve.code, Some(11), "nobody's connection is cut: {}", serve.stderr);
+    drop(pump.stdin.take());
+    assert!(pump.wait().unwrap().success());
+    restic.must(&["backup", &tree.to_string_lossy()]);
+    site.wait_until_free();
+}
+
+#[test]
+fn a_holder_logs_beside_what_is_remembered_of_data_directories() {
+    let site = Site::new("logged");
+    let mut pump = site.program();
+    pump.env_remove("RBACKUP_HOLDER_LOG").args(["serve", "restic", "--stdio", "photos"]);
+    assert!(pump.output().unwrap().status.success());
+    site.wait_until_free();
+    assert!(site.path("data.state").join("holder.log").is_file());
+}
+
+#[test]
 fn nobody_waits_for_a_holder() {
     let site = Site::new("detached");
     // A descriptor that a script's pipe left open must not be kept by the holder: cat would wait for it.

@@ -9,7 +9,7 @@ use super::flags::{Kind, Typed};
 use super::remote::Remote;
 use super::{say_ignored, say_line};
 use crate::app::{self, Address, Restic, SignIn};
-use crate::cli::{Failure, print};
+use crate::cli::{Failure, errand, print};
 use crate::client::{self, Pump};
 use crate::config::{Config, Overrides};
 use crate::model::Secret;
@@ -155,6 +155,9 @@ fn load(typed: &Typed, remote: &Remote, ignored: &mut Vec<String>) -> Result<(Op
     Ok((ours, config))
 }
 
+/// Beside what is remembered of data directories: not in one, whose disk may be full.
+const HOLDER_LOG: &str = "holder.log";
+
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path).map_err(|source| Failure::file(path, source))
 }
@@ -173,7 +176,8 @@ fn pump(typed: &Typed, remote: Remote, (file, config): (Option<PathBuf>, Config)
         append_only: typed.is_on("append-only")?,
         private_repos: typed.is_on("private-repos")?,
     };
-    let pump = Pump { data: config.data, preamble, holder };
+    let log = config.known.map(|state| state.join(HOLDER_LOG));
+    let pump = Pump { data: config.data, preamble, holder, log };
     client::run(&pump, &|sentence| say_line(&format!("rbackup: {sentence}")))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -202,7 +206,7 @@ fn listen(typed: &Typed, remote: Remote, config: &Config) -> Result<ExitCode, Fa
         verify: !typed.is_on("no-verify-upload")?,
     };
     app::log_to_stderr(config.log_level);
-    app::serve_restic(config, plan, &say_line)?;
+    errand::instead_of_a_holder(config, || app::serve_restic(config, plan.clone(), &say_line))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::flags::{Kind, Typed};
 use super::{say_ignored, say_line};
 use crate::app::{self, Address, Restic, SignIn};
-use crate::cli::{Failure, print};
+use crate::cli::{Failure, errand, print};
 use crate::config::{Config, Overrides};
 
 const HELP: &str = "\
@@ -77,7 +77,7 @@ pub fn run(words: &[String]) -> Result<ExitCode, Failure> {
         verify: !typed.is_on("no-verify-upload")?,
     };
     app::log_to_stderr(config.log_level);
-    app::serve_restic(&config, plan, &say_line)?;
+    errand::instead_of_a_holder(&config, || app::serve_restic(&config, plan.clone(), &say_line))?;
     Ok(ExitCode::SUCCESS)
 }
 

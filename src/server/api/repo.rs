@@ -16,7 +16,8 @@ pub async fn list(context: Context, session: Session) -> Result<Reply, Error> {
     Ok(Reply::json(StatusCode::OK, &repos))
 }
 
-fn json(report: &RepoReport) -> RepoJson {
+/// A report as the outside sees it.
+pub fn json(report: &RepoReport) -> RepoJson {
     let RepoReport { repo, usage, now } = report;
     let age_s = |made: i64| u64::try_from(now.0.saturating_sub(made) / 1000).unwrap_or(0);
     RepoJson {

@@ -4,6 +4,7 @@
 //! routes cannot be called without what [`session`] returns. Never: takes a cookie, keeps or prints what was presented.
 
 pub mod basic;
+pub mod errand;
 pub mod realm;
 
 use warp::http::{HeaderMap, header};

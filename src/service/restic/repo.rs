@@ -66,6 +66,14 @@ impl Services {
         self.repos(owner)?.into_iter().map(report).collect()
     }
 
+    /// One of them, if it is there.
+    pub fn repo_report(&self, access: &RepoAccess) -> Result<Option<RepoReport>, Error> {
+        let catalog = self.inner.store.catalog();
+        let Some(row) = catalog.repo(access.account.0, access.repo.as_str())? else { return Ok(None) };
+        let repo = RepoSummary { path: access.repo.clone(), created: Timestamp(row.created) };
+        Ok(Some(RepoReport { usage: self.repo_usage(access)?, repo, now: self.inner.clock.now() }))
+    }
+
     /// What is in a repository. Reads the rows of all its objects.
     pub fn repo_usage(&self, access: &RepoAccess) -> Result<RepoUsage, Error> {
         let catalog = self.inner.store.catalog();

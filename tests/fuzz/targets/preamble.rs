@@ -6,7 +6,8 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use rbackup::wire::preamble::{HEAD_BYTES, Preamble, Verdict, body_bytes, frame, parse};
+use rbackup::wire::errand::{Errand, Said};
+use rbackup::wire::preamble::{HEAD_BYTES, Opening, Preamble, Verdict, body_bytes, frame, opening, parse};
 
 static PLANTED: LazyLock<bool> = LazyLock::new(|| std::env::var_os("RBACKUP_FUZZ_PLANT").is_some());
 
@@ -28,6 +29,13 @@ fuzz_target!(|input: &[u8]| {
     }
     if let Ok(message) = parse::<Verdict>(input) {
         assert_eq!(parse::<Verdict>(&frame(&message)[HEAD_BYTES..]), Ok(message));
+    }
+    if let Ok(Opening::Errand(errand)) = opening(input) {
+        assert_eq!(parse::<Errand>(&frame(&errand)[HEAD_BYTES..]), Ok(errand));
+        assert!(parse::<Preamble>(input).is_err(), "a preamble must never be taken for an errand");
+    }
+    if let Ok(said) = parse::<Said>(input) {
+        assert_eq!(parse::<Said>(&frame(&said)[HEAD_BYTES..]), Ok(said));
     }
     if let Some(head) = input.first_chunk::<HEAD_BYTES>() {
         assert!(body_bytes(head).is_err() || head.starts_with(b"\0RBackup\0\x01"));

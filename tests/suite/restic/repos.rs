@@ -36,8 +36,20 @@ fn repositories_are_listed_shown_and_removed_from_the_shell() {
     home.post("/restic/a/b/config", b"config").expect(200);
     home.put("/restic/a/b/", "data", b"pack");
     home.post("/restic/kept/config", b"kept").expect(200);
-    assert_eq!(home.house.run(&["repo", "list", "--account", "anna"]).status.code(), Some(11), "a server has it");
+    manage(&home);
+    home.post("/restic/a/b/config", b"another").expect(200);
+    assert_eq!(home.list("/restic/a/b/", "data"), [], "made again it begins empty");
+    home.put("/restic/a/b/", "data", b"and");
+    // The same without a server.
     home.house.stop();
+    manage(&home);
+    home.house.open();
+    assert_eq!(home.get("GET", "/restic/a/b/config").status, 404);
+    assert_eq!(home.list("/restic/a/b/", "data"), []);
+    assert_eq!(home.get("GET", "/restic/kept/config").expect(200).body, b"kept");
+}
+
+fn manage(home: &super::Home) {
     let run = |words: &[&str]| {
         let (command, rest) = words.split_first().expect("a command");
         home.house.run(&[&["repo", *command, "--account", "anna"], rest].concat())
@@ -51,12 +63,6 @@ fn repositories_are_listed_shown_and_removed_from_the_shell() {
     assert_eq!(run(&["show", "../b"]).status.code(), Some(2));
     assert_eq!(home.house.run(&["repo", "list", "--account", "nobody"]).status.code(), Some(10));
     assert_eq!(json_of(&home.house.run(&["repo", "list", "--json"])), json!([]), "the local realm has none");
-    home.house.open();
-    assert_eq!(home.get("GET", "/restic/a/b/config").status, 404);
-    assert_eq!(home.list("/restic/a/b/", "data"), []);
-    assert_eq!(home.get("GET", "/restic/kept/config").expect(200).body, b"kept");
-    home.post("/restic/a/b/config", b"another").expect(200);
-    assert_eq!(home.list("/restic/a/b/", "data"), [], "made again it begins empty");
 }
 
 fn write(dir: &Path, path: &str, body: &[u8]) {
@@ -84,9 +90,8 @@ fn directory(house: &House) -> std::path::PathBuf {
 #[test]
 fn a_directory_of_another_server_is_taken_over() {
     let mut home = home();
-    home.house.stop();
     let dir = directory(&home.house);
-    let import = |words: &[&str]| {
+    let import = |home: &super::Home, words: &[&str]| {
         let dir = dir.to_str().expect("a plain path");
         home.house.run(&[&["repo", "import", "--account", "anna", dir], words].concat())
     };
@@ -95,7 +100,11 @@ fn a_directory_of_another_server_is_taken_over() {
     let refused = home.house.run(&["repo", "import", empty.to_str().expect("plain"), "x"]);
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     for round in 0..2 {
-        let taken = import(&["photos"]);
+        // With a server, and without.
+        if round == 1 {
+            home.house.stop();
+        }
+        let taken = import(&home, &["photos"]);
         assert!(taken.status.success(), "{taken:?}");
         let said = String::from_utf8_lossy(&taken.stdout).into_owned();
         assert!(said.starts_with("took 9 objects with "), "round {round}: {said}");
@@ -103,7 +112,7 @@ fn a_directory_of_another_server_is_taken_over() {
     // A file whose content is not its name: left out, named, and told by the exit code.
     let wrong = sha256_hex(b"right");
     write(&dir, &format!("data/{}/{wrong}", &wrong[..2]), b"wrong");
-    let taken = import(&["damaged"]);
+    let taken = import(&home, &["damaged"]);
     assert_eq!(taken.status.code(), Some(15));
     assert!(String::from_utf8_lossy(&taken.stderr).contains(&wrong), "{taken:?}");
     home.house.open();
