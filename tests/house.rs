@@ -84,7 +84,7 @@ fn sled_warp_and_serde_json_stay_in_their_rooms() {
 #[test]
 fn only_the_guard_lets_anybody_into_a_repository() {
     for text in
-        ["RepoAccess::new(&owner, repo, Rights::Full)", "services.local_owner()", "services . owner_named(&name)"]
+        ["RepoAccess::new(&owner, repo, Rights::FULL)", "services.local_owner()", "services . owner_named(&name)"]
     {
         let planted = format!("fn f() {{ {text}; }}");
         assert_eq!(doors("src/server/restic/object.rs", &planted).len(), 1, "planted: {text}");

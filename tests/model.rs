@@ -9,8 +9,9 @@
 #[path = "model/mod.rs"]
 mod parts;
 
+use parts::access::AccessStep;
 use parts::objects::ObjectStep;
-use parts::steps::{Step, steps, steps_with_objects};
+use parts::steps::{Step, steps, steps_with_access, steps_with_objects};
 use parts::world::{OPTIONS, World, serve};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestError, TestRunner};
@@ -65,6 +66,32 @@ fn any_sequence_with_objects_leaves_what_the_maps_say() {
         Ok(())
     });
     run.unwrap_or_else(|failure| unreachable!("{failure}"));
+}
+
+/// The same with sessions, tokens and passwords among them.
+#[test]
+fn any_sequence_of_sign_ins_leaves_what_the_list_says() {
+    const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/model-access.proptest-regressions");
+    let cases = std::env::var("RBACKUP_MODEL_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(24);
+    let run = TestRunner::new(config(cases, KEPT)).run(&steps_with_access(), |steps| {
+        play(&steps);
+        Ok(())
+    });
+    run.unwrap_or_else(|failure| unreachable!("{failure}"));
+}
+
+/// Planted: a dead token that opens, one with other rights, one that was forgotten, an account that may not be used.
+#[test]
+fn the_comparison_sees_who_may_do_what_too() {
+    for kind in 0..4 {
+        let mut world = World::new();
+        for step in [AccessStep::Login, AccessStep::Rotate, AccessStep::Token { scopes: 1 }] {
+            world.step(&Step::Access(step));
+        }
+        world.compare();
+        world.access.mistake(kind);
+        assert!(catch_unwind(AssertUnwindSafe(|| world.compare())).is_err(), "mistake {kind} was not noticed");
+    }
 }
 
 /// Planted: an object forgotten, one of another owner's, one with another byte.

@@ -1,5 +1,6 @@
 //! Builds the house from its configuration and runs it until it is told to stop.
 
+mod clock;
 mod logging;
 mod restic;
 mod secured;
@@ -7,10 +8,8 @@ mod serving;
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::config::{self, Config};
-use crate::model::SystemClock;
 use crate::server;
 use crate::service::{self, Policy, Report, Services};
 use crate::store::{self, Known, Options, Store};
@@ -99,6 +98,8 @@ pub enum Cause {
     Directory,
     /// There is nothing to look at.
     NotFound,
+    /// A password or a recovery code is wrong.
+    SignIn,
     /// The disk is full.
     NoSpace,
     /// Acknowledged bytes are gone or changed.
@@ -114,7 +115,9 @@ impl Error {
             Self::Config(_) | Self::Realm(server::NoRealm::Invalid(_)) => Cause::Usage,
             Self::Store { source, .. } | Self::Export(source) | Self::Import { source, .. } => cause_of(source),
             Self::Service(service::Error::NoSpace) => Cause::NoSpace,
-            Self::Service(service::Error::NotRepository { .. }) => Cause::Usage,
+            Self::Service(service::Error::NotRepository { .. } | service::Error::Invalid(_)) => Cause::Usage,
+            Self::Service(service::Error::BadCredentials | service::Error::BadRecoveryCode) => Cause::SignIn,
+            Self::Service(service::Error::NotFound(_)) => Cause::NotFound,
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Cause::NotFound,
             _ => Cause::Other,
         }
@@ -223,10 +226,15 @@ pub fn import(config: &Config, input: &mut dyn Read) -> Result<Imported, Error> 
 
 /// Does an errand on a store that is there, and closes it in good order whatever came of that.
 pub fn run_errand(config: &Config, errand: Errand, say: &mut dyn FnMut(Said)) -> Result<(), Error> {
-    require_store(config)?;
-    let services = open(config)?;
+    let services = opened(config)?;
     server::run_errand(&services, errand, say);
     Ok(services.close()?)
+}
+
+/// The services of a store that is there, for a command. Whoever asks closes them.
+pub fn opened(config: &Config) -> Result<Services, Error> {
+    require_store(config)?;
+    open(config)
 }
 
 /// Opens the data directory, unless it is not what it was the last time.
@@ -250,7 +258,12 @@ fn options(config: &Config) -> Options {
 }
 
 fn services_of(config: &Config, store: Store) -> Services {
-    Services::new(store, Arc::new(SystemClock), Policy { hold_days: config.hold_days })
+    let policy = Policy {
+        hold_days: config.hold_days,
+        session_idle_days: config.session_idle_days,
+        session_absolute_days: config.session_absolute_days,
+    };
+    Services::new(store, clock::clock(), policy)
 }
 
 /// A command that looks at a store must not make one.

@@ -61,6 +61,7 @@ impl Failure {
                 Cause::Usage => 2,
                 Cause::NotFound => 10,
                 Cause::Directory => 11,
+                Cause::SignIn => 12,
                 Cause::NoSpace => 14,
                 Cause::Damage => 15,
                 Cause::Other => 1,

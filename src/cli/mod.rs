@@ -3,6 +3,7 @@
 mod exit;
 mod partial;
 
+mod account;
 mod check;
 mod errand;
 mod export;
@@ -43,6 +44,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Make the catalog anew from the volumes alone
     Rebuild(rebuild::RebuildArgs),
+    /// Set an account's password, disable or enable it
+    Account(account::AccountArgs),
     /// List, show, remove or take over restic's repositories
     Repo(repo::RepoArgs),
     /// Write everything to one file or to stdout, for another machine or format
@@ -95,6 +98,7 @@ pub fn run(words: Vec<OsString>) -> Result<ExitCode, Failure> {
         Some(Command::Serve(args)) => serve::run(args),
         Some(Command::Check(args)) => check::run(args),
         Some(Command::Rebuild(args)) => rebuild::run(args),
+        Some(Command::Account(args)) => account::run(args),
         Some(Command::Repo(args)) => repo::run(args),
         Some(Command::Export(args)) => export::run(args),
         Some(Command::Import(args)) => import::run(args),

@@ -14,8 +14,8 @@ pub struct RawConfig {
     pub storage: Storage,
     /// `[accounts]`: no keys yet.
     pub accounts: Empty,
-    /// `[sessions]`: no keys yet.
-    pub sessions: Empty,
+    /// `[sessions]`
+    pub sessions: Sessions,
     /// `[restic]`
     pub restic: Restic,
     /// `[limits]`
@@ -58,6 +58,16 @@ pub struct Storage {
     pub hold_days: Option<u32>,
     /// Size of the ballast in MiB.
     pub ballast_mib: Option<u64>,
+}
+
+/// How long sessions live.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sessions {
+    /// Days without use.
+    pub idle_days: Option<u32>,
+    /// Days since the device signed in.
+    pub absolute_days: Option<u32>,
 }
 
 /// Bounds that may be moved.

@@ -18,6 +18,10 @@ use crate::model::limits;
 /// Where it listens unless told otherwise: this machine only.
 pub const LISTEN_DEFAULT: &str = "127.0.0.1:3369";
 const HOLD_DAYS_DEFAULT: u32 = 7;
+const SESSION_IDLE_DAYS_DEFAULT: u32 = 30;
+const SESSION_ABSOLUTE_DAYS_DEFAULT: u32 = 180;
+/// A session of more than ten years is one that never ends.
+const SESSION_DAYS_MAX: u32 = 3660;
 /// A ballast larger than that keeps nothing better going.
 const BALLAST_MIB_MAX: u64 = 4096;
 /// A hold longer than ten years is a slip of the finger.
@@ -66,6 +70,10 @@ pub struct Config {
     pub socket_users: BTreeMap<u32, Vec<String>>,
     /// How long a removed version is held, in days.
     pub hold_days: u32,
+    /// A session that nobody uses for so long ends, in days.
+    pub session_idle_days: u32,
+    /// A session ends so long after its device signed in, in days.
+    pub session_absolute_days: u32,
     /// Open connections.
     pub connections: usize,
     /// Silence after which a body is given up.
@@ -144,6 +152,12 @@ impl Config {
             socket_group: raw.server.socket_group.map(group).transpose()?,
             socket_users: users(raw.restic.socket_users.unwrap_or_default())?,
             hold_days: bounded("storage.hold_days", raw.storage.hold_days, HOLD_DAYS_DEFAULT, 0..=HOLD_DAYS_MAX)?,
+            session_idle_days: days("sessions.idle_days", raw.sessions.idle_days, SESSION_IDLE_DAYS_DEFAULT)?,
+            session_absolute_days: days(
+                "sessions.absolute_days",
+                raw.sessions.absolute_days,
+                SESSION_ABSOLUTE_DAYS_DEFAULT,
+            )?,
             connections: bounded("limits.connections", raw.limits.connections, limits::CONNECTIONS_MAX, 1..=100_000)?,
             body_idle: seconds("limits.body_idle_s", raw.limits.body_idle_s, limits::BODY_IDLE)?,
             shutdown_grace: seconds("limits.shutdown_grace_s", raw.limits.shutdown_grace_s, limits::SHUTDOWN_GRACE)?,
@@ -202,6 +216,10 @@ where
 
 fn seconds(key: &'static str, given: Option<u64>, default: Duration) -> Result<Duration, Error> {
     bounded(key, given, default.as_secs(), 1..=86_400).map(Duration::from_secs)
+}
+
+fn days(key: &'static str, given: Option<u32>, default: u32) -> Result<u32, Error> {
+    bounded(key, given, default, 1..=SESSION_DAYS_MAX)
 }
 
 fn level(text: Option<String>) -> Result<tracing::Level, Error> {

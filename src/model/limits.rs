@@ -8,6 +8,12 @@ pub const FILE_PATH_BYTES_MAX: usize = 4096;
 pub const USERNAME_BYTES_MAX: usize = 254;
 /// A host name has at most 253 bytes.
 pub const DEVICE_NAME_BYTES_MAX: usize = 254;
+/// What an owner calls a token: a line of text.
+pub const TOKEN_LABEL_BYTES_MAX: usize = 128;
+/// Tokens of one account: more than a household has machines and jobs, few enough to list.
+pub const TOKENS_MAX: usize = 256;
+/// What is kept of what a client calls itself; browsers send about 120 bytes.
+pub const USER_AGENT_BYTES_MAX: usize = 200;
 /// Short passwords are guessed; see also [`PASSWORD_BYTES_MAX`].
 pub const PASSWORD_CHARS_MIN: usize = 8;
 /// A passphrase of any length people type, without feeding argon2 megabytes.
@@ -114,6 +120,8 @@ pub const FRAME_BYTES: u32 = 256 * 1024;
 pub const PING_AFTER: Duration = Duration::from_secs(30);
 /// See [`PING_AFTER`].
 pub const PING_ANSWER: Duration = Duration::from_secs(20);
+/// How often an answer under way asks whether its session or token is still valid; it has to end within five seconds.
+pub const VIGIL_EVERY: Duration = Duration::from_secs(1);
 /// Listen addresses of one process.
 pub const LISTENERS_MAX: usize = 16;
 

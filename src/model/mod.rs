@@ -7,6 +7,7 @@ pub mod limits;
 pub mod path;
 pub mod random;
 pub mod repo;
+pub mod rights;
 pub mod secret;
 pub mod socket;
 pub mod time;
@@ -16,6 +17,7 @@ pub use file::{File, Version};
 pub use id::{AccountId, ChunkId, FileId, Sha256, StorageName, VersionId};
 pub use path::FilePath;
 pub use repo::{Locator, ObjectKind, ObjectName, RepoPath, Resource};
+pub use rights::{Rights, Scope};
 pub use secret::Secret;
 pub use time::{Clock, SystemClock, Timestamp};
 

@@ -40,15 +40,15 @@ pub enum Error {
     /// A web page of somebody else's asks.
     #[error("a foreign web page asks")]
     ForeignOrigin,
-    /// `RBackup-Device` names another device than the session's.
-    #[error("the session belongs to another device")]
-    WrongDevice,
     /// A form or JSON body beyond [`limits::FORM_BODY_BYTES_MAX`].
     #[error("the body is too large")]
     TooLarge,
     /// A body that should be a JSON object of strings and is not.
     #[error("the body is not the JSON it should be")]
     BadJson,
+    /// A field that is not known, where a mistyped one would grant more than was meant.
+    #[error("an unknown field")]
+    UnknownField,
     /// A multipart part that is neither `file` nor `file-hash`.
     #[error("an unknown multipart part")]
     UnknownPart,
@@ -156,7 +156,7 @@ impl Error {
             Self::ForeignOrigin => {
                 told(S::FORBIDDEN, "foreign_origin", "Requests made by another web page are refused.")
             }
-            Self::WrongDevice => told(S::UNAUTHORIZED, "wrong_device", "The session belongs to another device."),
+            Self::UnknownField => told(S::BAD_REQUEST, "unknown_field", "A field that is not known was sent."),
             Self::TooLarge => {
                 let sentence = format!("The body is longer than {} bytes.", limits::FORM_BODY_BYTES_MAX);
                 told(S::PAYLOAD_TOO_LARGE, "too_large", sentence)
@@ -208,6 +208,9 @@ fn told_by_service(error: &service::Error) -> Told {
         E::NotFound(Thing::Version) => told(S::NOT_FOUND, "not_found", "There is no such version."),
         E::NotFound(Thing::Device) => told(S::NOT_FOUND, "not_found", "There is no such device."),
         E::NotFound(Thing::Repo) => told(S::NOT_FOUND, "not_found", "There is no such repository."),
+        E::NotFound(Thing::Account) => told(S::NOT_FOUND, "not_found", "There is no such account."),
+        E::NotFound(Thing::Session) => told(S::NOT_FOUND, "not_found", "There is no such session."),
+        E::NotFound(Thing::Token) => told(S::NOT_FOUND, "not_found", "There is no such token."),
         E::NotFound(Thing::Object) => told(S::NOT_FOUND, "not_found", "There is no such object."),
         E::NotItsName { actual } => {
             let sentence =
@@ -223,7 +226,18 @@ fn told_by_service(error: &service::Error) -> Told {
         }
         E::AccountExists => told(S::CONFLICT, "account_exists", "An account of this name exists."),
         E::BadCredentials => told(S::UNAUTHORIZED, "bad_credentials", "The name or the password is wrong."),
-        E::NoSession => told(S::UNAUTHORIZED, "no_session", "There is no live session; log in again."),
+        E::WrongDevice => told(S::UNAUTHORIZED, "wrong_device", "The session or token belongs to another device."),
+        E::Forbidden => told(S::FORBIDDEN, "forbidden", "This session or token may not do that."),
+        E::NeedDevice => {
+            told(S::BAD_REQUEST, "device_needed", "The token is bound to no device; name one in RBackup-Device.")
+        }
+        E::TooManyTokens { tokens_max } => {
+            told(S::CONFLICT, "too_many_tokens", format!("The account has {tokens_max} tokens already; revoke some."))
+        }
+        E::BadRecoveryCode => told(S::UNAUTHORIZED, "bad_recovery_code", "The name or the recovery code is wrong."),
+        E::NoSession | E::Replayed { .. } => {
+            told(S::UNAUTHORIZED, "no_session", "There is no live session; log in again.")
+        }
         E::HashMismatch { declared, actual } => {
             let sentence = format!("The declared hash is {declared}, that of the content is {actual}.");
             told(S::PRECONDITION_FAILED, "hash_mismatch", sentence)
@@ -289,7 +303,7 @@ mod tests {
             (service::Error::NoSpace.into(), 507, "no_space"),
             (service::Error::Busy.into(), 503, "busy"),
             (Error::ForeignOrigin, 403, "foreign_origin"),
-            (Error::WrongDevice, 401, "wrong_device"),
+            (service::Error::WrongDevice.into(), 401, "wrong_device"),
             (Error::BodyIdle, 408, "body_timeout"),
             (Error::TooLarge, 413, "too_large"),
         ];

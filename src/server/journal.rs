@@ -12,6 +12,7 @@ use warp::http::{Method, StatusCode};
 
 use super::bridge::{Cut, Outflow};
 use super::request::{Peer, Request};
+use super::vigil::Vigil;
 
 /// A request's line, written when it is dropped.
 pub struct Entry {
@@ -76,12 +77,13 @@ fn printable(path: &str) -> String {
 pub struct Counted {
     flow: Outflow,
     entry: Entry,
+    vigil: Option<Vigil>,
 }
 
 impl Counted {
-    /// Counts what `flow` brings.
-    pub fn new(flow: Outflow, entry: Entry) -> Self {
-        Self { flow, entry }
+    /// Counts what `flow` brings, until `vigil` ends it.
+    pub fn new(flow: Outflow, entry: Entry, vigil: Option<Vigil>) -> Self {
+        Self { flow, entry, vigil }
     }
 }
 
@@ -89,6 +91,9 @@ impl Stream for Counted {
     type Item = Result<Bytes, Cut>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.vigil.as_ref().is_some_and(Vigil::is_over) {
+            return Poll::Ready(Some(Err(Cut)));
+        }
         let next = std::task::ready!(Pin::new(&mut self.flow).poll_next(context));
         if let Some(Ok(bytes)) = &next {
             self.entry.sent(bytes.len());

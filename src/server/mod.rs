@@ -24,6 +24,10 @@ mod bridge;
 
 mod reply;
 
+mod vigil;
+
+mod fields;
+
 mod error;
 
 mod journal;
@@ -47,6 +51,7 @@ pub use door::Door;
 pub use guard::errand::run as run_errand;
 pub use guard::realm::{Found, Manners, NoRealm, Realm, Wish};
 pub use listener::Listener;
+pub use router::route_table;
 pub use tls::{Error as TlsError, Fingerprint, Tls};
 
 /// What may be chosen about the server; [`Settings::default`] is what a household needs.

@@ -73,6 +73,11 @@ impl Query {
         pairs(body).map(Self)
     }
 
+    /// The names that are given.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// Whether the field is given, once or more.
     pub fn has(&self, name: &'static str) -> bool {
         self.0.iter().any(|(key, _)| key == name)

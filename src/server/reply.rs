@@ -5,6 +5,7 @@ use serde::Serialize;
 use warp::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::bridge::Outflow;
+use super::vigil::Vigil;
 use crate::wire;
 
 /// What every answer carries, unless its handler said something stricter or a page needs its own.
@@ -30,6 +31,8 @@ pub struct Reply {
     pub content: Content,
     /// What the status line says besides the number, over HTTP/1.1.
     pub reason: Option<String>,
+    /// What ends it early.
+    pub vigil: Option<Vigil>,
 }
 
 /// An answer's body.
@@ -43,7 +46,7 @@ pub enum Content {
 impl Reply {
     /// No body.
     pub fn empty(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), content: Content::Whole(Bytes::new()), reason: None }
+        Self { status, headers: HeaderMap::new(), content: Content::Whole(Bytes::new()), reason: None, vigil: None }
     }
 
     /// A body of bytes that are all there.
@@ -64,6 +67,12 @@ impl Reply {
     /// A body of bytes that are still being read.
     pub fn flow(status: StatusCode, pieces: Outflow) -> Self {
         Self { content: Content::Flow(pieces), ..Self::empty(status) }
+    }
+
+    /// Ends with what `caller` rests on, if it takes so long.
+    pub fn watched(self, begin: impl FnOnce() -> Vigil) -> Self {
+        let vigil = matches!(self.content, Content::Flow(_)).then(begin);
+        Self { vigil, ..self }
     }
 
     /// With one header more.

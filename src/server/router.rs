@@ -19,18 +19,21 @@ use super::guard::basic::AccountGate;
 use super::journal::{Counted, Entry};
 use super::reply::{Content, Reply};
 use super::request::{Body, Connection, Request};
+use super::vigil::Vigil;
 use super::{Context, Front, api, guard, restic};
-use crate::service::Session;
+use crate::service::Caller;
 
 /// What a handler makes of a request.
 pub type Answer = Pin<Box<dyn Future<Output = Result<Reply, Error>> + Send>>;
 
-/// A handler with its guard: one that needs a session cannot be called without.
+/// A handler with its guard: one that needs a caller cannot be called without.
 enum Handler {
     /// For everybody.
     Open(fn(Context, Request) -> Answer),
-    /// For a live session.
-    Session(fn(Context, Session, Request) -> Answer),
+    /// For a session or a token.
+    Guarded(fn(Context, Caller, Request) -> Answer),
+    /// The same, or name and password.
+    Account(fn(Context, Caller, Request) -> Answer),
 }
 
 struct Route {
@@ -42,6 +45,7 @@ struct Route {
 const GET: &[Method] = &[Method::GET];
 const GET_OR_POST: &[Method] = &[Method::GET, Method::POST];
 const PUT_OR_POST: &[Method] = &[Method::PUT, Method::POST];
+const POST: &[Method] = &[Method::POST];
 const DELETE: &[Method] = &[Method::DELETE];
 
 /// The contract, row by row, and our own additions below `/api/v1/`.
@@ -50,14 +54,26 @@ static ROUTES: &[Route] = &[
     open(GET, "/api/v1/status", |_, request| Box::pin(api::status::server(request))),
     open(GET_OR_POST, "/account/register", |context, request| Box::pin(api::account::register(context, request))),
     open(GET_OR_POST, "/account/login", |context, request| Box::pin(api::account::login(context, request))),
-    guarded(GET, "/list/files", |context, session, request| Box::pin(api::files::files(context, session, request))),
-    guarded(GET, "/list/devices", |context, session, _| Box::pin(api::files::devices(context, session))),
-    guarded(GET, "/download", |context, session, request| Box::pin(api::download::version(context, session, request))),
-    guarded(PUT_OR_POST, "/upload", |context, session, request| Box::pin(api::upload::file(context, session, request))),
-    guarded(GET, "/api/v1/repos", |context, session, _| Box::pin(api::repo::list(context, session))),
-    guarded(DELETE, "/remove/file", |context, session, request| Box::pin(api::remove::file(context, session, request))),
-    guarded(DELETE, "/remove/fileVersion", |context, session, request| {
-        Box::pin(api::remove::version(context, session, request))
+    guarded(GET, "/list/files", |context, caller, request| Box::pin(api::files::files(context, caller, request))),
+    guarded(GET, "/list/devices", |context, caller, _| Box::pin(api::files::devices(context, caller))),
+    guarded(GET, "/download", |context, caller, request| Box::pin(api::download::version(context, caller, request))),
+    guarded(PUT_OR_POST, "/upload", |context, caller, request| Box::pin(api::upload::file(context, caller, request))),
+    guarded(GET, "/api/v1/repos", |context, caller, _| Box::pin(api::repo::list(context, caller))),
+    open(POST, "/account/session/rotate", |context, request| Box::pin(api::session::rotate(context, request))),
+    open(POST, "/api/v1/account/password", |context, request| Box::pin(api::account::password(context, request))),
+    open(POST, "/api/v1/account/recover", |context, request| Box::pin(api::account::recover(context, request))),
+    account(GET, "/api/v1/sessions", |context, caller, _| Box::pin(api::session::list(context, caller))),
+    account(DELETE, "/api/v1/sessions", |context, caller, request| {
+        Box::pin(api::session::end(context, caller, request))
+    }),
+    account(GET, "/api/v1/tokens", |context, caller, _| Box::pin(api::token::list(context, caller))),
+    account(POST, "/api/v1/tokens", |context, caller, request| Box::pin(api::token::make(context, caller, request))),
+    account(DELETE, "/api/v1/tokens", |context, caller, request| {
+        Box::pin(api::token::revoke(context, caller, request))
+    }),
+    guarded(DELETE, "/remove/file", |context, caller, request| Box::pin(api::remove::file(context, caller, request))),
+    guarded(DELETE, "/remove/fileVersion", |context, caller, request| {
+        Box::pin(api::remove::version(context, caller, request))
     }),
 ];
 
@@ -68,18 +84,36 @@ const fn open(methods: &'static [Method], path: &'static str, handler: fn(Contex
 const fn guarded(
     methods: &'static [Method],
     path: &'static str,
-    handler: fn(Context, Session, Request) -> Answer,
+    handler: fn(Context, Caller, Request) -> Answer,
 ) -> Route {
-    Route { methods, path, handler: Handler::Session(handler) }
+    Route { methods, path, handler: Handler::Guarded(handler) }
+}
+
+const fn account(
+    methods: &'static [Method],
+    path: &'static str,
+    handler: fn(Context, Caller, Request) -> Answer,
+) -> Route {
+    Route { methods, path, handler: Handler::Account(handler) }
+}
+
+/// Every route as method and path, for tests that must miss none.
+pub fn route_table() -> Vec<(String, String)> {
+    let own = ROUTES.iter().flat_map(|route| route.methods.iter().map(|method| (method.as_str(), route.path)));
+    let restic = restic::ROUTES.iter().copied();
+    own.chain(restic).map(|(method, path)| (method.to_owned(), path.to_owned())).collect()
 }
 
 impl Route {
     fn find(path: &str, method: &Method) -> Result<&'static Self, Error> {
-        let route = ROUTES.iter().find(|route| route.path == path).ok_or(Error::NoRoute)?;
-        if route.methods.contains(method) {
+        let routes = || ROUTES.iter().filter(|route| route.path == path);
+        if let Some(route) = routes().find(|route| route.methods.contains(method)) {
             return Ok(route);
         }
-        let allowed: Vec<&str> = route.methods.iter().map(Method::as_str).collect();
+        let allowed: Vec<&str> = routes().flat_map(|route| route.methods).map(Method::as_str).collect();
+        if allowed.is_empty() {
+            return Err(Error::NoRoute);
+        }
         Err(Error::MethodNotAllowed { allow: allowed.join(", ") })
     }
 }
@@ -166,11 +200,27 @@ async fn by_table(context: Context, request: Request) -> Result<Reply, Error> {
     let route = Route::find(&request.path, &request.method)?;
     match route.handler {
         Handler::Open(handler) => handler(context, request).await,
-        Handler::Session(handler) => {
-            let session = guard::session(&context, &request.headers).await?;
-            handler(context, session, request).await
+        Handler::Guarded(handler) => {
+            let caller = guard::caller(&context, &request).await?;
+            watched(handler, context, caller, request).await
+        }
+        Handler::Account(handler) => {
+            let caller = guard::caller_or_password(&context, &request).await?;
+            watched(handler, context, caller, request).await
         }
     }
+}
+
+/// An answer that ends early when what its caller presented ends.
+async fn watched(
+    handler: fn(Context, Caller, Request) -> Answer,
+    context: Context,
+    caller: Caller,
+    request: Request,
+) -> Result<Reply, Error> {
+    let (watching, standing, connection) = (context.clone(), caller.standing(), request.connection.clone());
+    let reply = handler(context, caller, request).await?;
+    Ok(reply.watched(|| Vigil::begin(&watching, standing, connection)))
 }
 
 fn respond(reply: Reply, mut entry: Entry) -> Response {
@@ -180,7 +230,7 @@ fn respond(reply: Reply, mut entry: Entry) -> Response {
             entry.sent(bytes.len());
             Response::new(bytes.into())
         }
-        Content::Flow(flow) => warp::Reply::into_response(warp::reply::stream(Counted::new(flow, entry))),
+        Content::Flow(flow) => warp::Reply::into_response(warp::reply::stream(Counted::new(flow, entry, reply.vigil))),
     };
     *response.status_mut() = status;
     *response.headers_mut() = headers;

@@ -1,18 +1,21 @@
 //! Registering and signing in.
 
+use std::sync::Arc;
+
 use zeroize::Zeroize;
 
-use super::Services;
+use super::caller::{Caller, Visit, rights_of};
 use super::error::Error;
-use super::password;
 use super::secrets::{RecoveryCode, SessionSecret, random};
-use crate::chunk::keys::{DataKey, unwrap_key, wrap_key};
-use crate::model::{AccountId, DeviceName, Password, Secret, Username};
-use crate::store::{AccountAdded, Done, Operation};
+use super::{Services, password};
+use crate::chunk::keys::{AccountKeys, DataKey, unwrap_key, wrap_key};
+use crate::model::{AccountId, DeviceName, Password, Rights, Secret, Username};
+use crate::store::{AccessOperation, AccountAdded, AccountRow, Credential, Done, Generation, Operation, SessionRow};
 
-const PASSWORD_CONTEXT: &[u8] = b"password";
-const RECOVERY_CONTEXT: &[u8] = b"recovery code";
+pub(super) const PASSWORD_CONTEXT: &[u8] = b"password";
+pub(super) const RECOVERY_CONTEXT: &[u8] = b"recovery code";
 pub(super) const SESSION_CONTEXT: &[u8] = b"session";
+pub(super) const TOKEN_CONTEXT: &[u8] = b"token";
 
 /// A new account.
 #[derive(Debug)]
@@ -41,56 +44,96 @@ impl Services {
         let data_key = DataKey::new(random()?);
         let (phc, mut password_key) = password::fresh(password.secret())?;
         let recovery = RecoveryCode::fresh()?;
-        let operation = Operation::AddAccount {
+        let added = AccountAdded {
+            account: 0,
+            administrator: false,
             name: name.as_str().to_owned(),
             folded: name.folded(),
-            at: self.inner.clock.now().0,
+            added: self.inner.clock.now().0,
             password: phc,
             password_wrap: wrap_key(&password_key, &data_key, PASSWORD_CONTEXT, random()?)?,
             recovery_wrap: wrap_key(&recovery.wrapping_key(), &data_key, RECOVERY_CONTEXT, random()?)?,
         };
         password_key.zeroize();
-        match self.inner.store.commit(operation)? {
+        match self.inner.store.commit(Operation::access(AccessOperation::AddAccount(added)))? {
             Done::Account(id) => Ok(Registered { account: AccountId(id), recovery_code: recovery.text() }),
             other => Err(Error::Internal(format!("registering did {other:?}").into())),
         }
     }
 
     /// Opens a session for a device; the one it had ends in the same commit. Runs argon2 once, also for unknown names.
-    pub fn login(&self, name: &Username, password: &Secret<String>, device: DeviceName) -> Result<SignedIn, Error> {
+    pub fn login(
+        &self,
+        name: &Username,
+        password: &Secret<String>,
+        device: DeviceName,
+        visit: &Visit,
+    ) -> Result<SignedIn, Error> {
         let (account, data_key) = self.open_account(name, password)?;
         let secret = SessionSecret::fresh()?;
-        let operation = Operation::OpenSession {
-            account: account.account,
+        let wrap = wrap_key(&secret.wrapping_key(), &data_key, SESSION_CONTEXT, random()?)?;
+        let now = self.inner.clock.now().0;
+        let row = SessionRow {
+            account: account.added.account,
             device: device.as_str().to_owned(),
-            session: secret.hash(),
-            wrap: wrap_key(&secret.wrapping_key(), &data_key, SESSION_CONTEXT, random()?)?,
-            at: self.inner.clock.now().0,
+            number: 0,
+            opened: now,
+            generation: 0,
+            newest: Generation { hash: secret.hash(), wrap },
+            salt: None,
+            used: Some(now),
+            before: None,
+            last_used: Some(now),
+            address: visit.address.clone(),
+            agent: visit.agent.clone(),
         };
-        match self.inner.store.commit(operation)? {
+        let operation = AccessOperation::OpenSession { family: secret.family(), row };
+        // The password may have changed while it was looked at.
+        match self.inner.store.commit(Operation::access(operation).by(&proved(&account)))? {
             Done::Session { renewed } => Ok(SignedIn { session_id: secret.text(), renewed }),
             other => Err(Error::Internal(format!("signing in did {other:?}").into())),
         }
     }
 
-    /// The account of this name and password, and the seq its row had before the password was looked at. Runs argon2 once, also
-    /// for unknown names.
-    pub(super) fn verify_password(&self, name: &Username, password: &Secret<String>) -> Result<(u64, u64), Error> {
-        let catalog = self.inner.store.catalog();
-        let known = catalog.account_by_name(&name.folded())?;
-        let epoch = known.map(|account| catalog.account_epoch(account.account)).transpose()?.flatten();
-        let (account, _) = self.open_account(name, password)?;
-        Ok((account.account, epoch.ok_or(Error::BadCredentials)?))
+    /// The caller with this name and password, for an account's own affairs. Runs argon2 once, also for unknown names.
+    pub fn caller_by_password(&self, name: &Username, password: &Secret<String>) -> Result<Caller, Error> {
+        let (account, data_key) = self.open_account(name, password)?;
+        Ok(Caller {
+            account: account.added.account,
+            credential: proved(&account),
+            rights: Rights::FULL.and(rights_of(&account)),
+            device: None,
+            bound: false,
+            prefix: None,
+            until: None,
+            keys: Arc::new(AccountKeys::derive(&data_key)),
+            data_key: Arc::new(data_key),
+        })
     }
 
-    fn open_account(&self, name: &Username, password: &Secret<String>) -> Result<(AccountAdded, DataKey), Error> {
+    /// The account of this name and password with its data key. Runs argon2 once, also for unknown names; one that is disabled is
+    /// told only to who has its password, by nothing but the same refusal.
+    pub(super) fn open_account(
+        &self,
+        name: &Username,
+        password: &Secret<String>,
+    ) -> Result<(AccountRow, DataKey), Error> {
         let Some(account) = self.inner.store.catalog().account_by_name(&name.folded())? else {
             password::waste(password)?;
             return Err(Error::BadCredentials);
         };
-        let mut password_key = password::key(&account.password, password)?;
-        let opened = unwrap_key(&password_key, &account.password_wrap, PASSWORD_CONTEXT);
+        let mut password_key = password::key(&account.added.password, password)?;
+        let opened = unwrap_key(&password_key, &account.added.password_wrap, PASSWORD_CONTEXT);
         password_key.zeroize();
-        Ok((account, opened.map_err(|_| Error::BadCredentials)?))
+        let data_key = opened.map_err(|_| Error::BadCredentials)?;
+        if account.disabled.is_some() {
+            return Err(Error::BadCredentials);
+        }
+        Ok((account, data_key))
     }
+}
+
+/// What a password that was right just now stands for.
+pub(super) fn proved(account: &AccountRow) -> Credential {
+    Credential::Password { account: account.added.account, epoch: account.epoch }
 }

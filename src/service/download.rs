@@ -5,20 +5,20 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::caller::Caller;
 use super::content::{Walk, chunk_header};
 use super::error::{Error, Thing};
 use super::listing::open_version;
-use super::session::Session;
 use super::{Inner, Services};
 use crate::chunk::ChunkError;
 use crate::chunk::seal::{Opener, SALT_LEN};
-use crate::model::{ChunkId, FilePath, Sha256, Timestamp, Version, VersionId};
+use crate::model::{ChunkId, FilePath, Scope, Sha256, Timestamp, Version, VersionId};
 use crate::store::{self, COMPRESSED, Frame, Root};
 
 /// A version that is there to be read.
 pub struct Download {
     inner: Arc<Inner>,
-    session: Session,
+    caller: Caller,
     path: FilePath,
     version: Version,
     root: Option<Root>,
@@ -26,20 +26,22 @@ pub struct Download {
 
 impl Services {
     /// Looks a version up; all that can be refused is refused here, before the first byte.
-    pub fn download(&self, session: &Session, version: VersionId) -> Result<Download, Error> {
+    pub fn download(&self, caller: &Caller, version: VersionId) -> Result<Download, Error> {
+        caller.require(Scope::Restore)?;
         let catalog = self.inner.store.catalog();
         let missing = || Error::NotFound(Thing::Version);
-        let file = catalog.file_of(session.account, version.0)?.ok_or_else(missing)?;
-        let entry = catalog.version(session.account, file, version.0)?.ok_or_else(missing)?;
+        let file = catalog.file_of(caller.account, version.0)?.ok_or_else(missing)?;
+        let entry = catalog.version(caller.account, file, version.0)?.ok_or_else(missing)?;
         if entry.removal.is_some() {
             return Err(missing());
         }
-        let row = catalog.file_row(session.account, file)?.ok_or_else(missing)?;
+        let row = catalog.file_row(caller.account, file)?;
+        let row = row.filter(|row| caller.sees(row.device, &row.path)).ok_or_else(missing)?;
         Ok(Download {
             inner: Arc::clone(&self.inner),
-            session: session.clone(),
+            caller: caller.clone(),
             path: FilePath::parse(row.path)?,
-            version: open_version(&entry, session)?,
+            version: open_version(&entry, caller)?,
             root: entry.row.root,
         })
     }
@@ -123,7 +125,7 @@ impl Pieces {
             Some(opener) => opener,
             none => none.insert(Opener::new()?),
         };
-        let keys = &self.download.session.keys;
+        let keys = &self.download.caller.keys;
         let plain = opener.open_in_place(keys, &id.0, &aad, &mut stored, header.raw_len, compressed)?;
         if compressed {
             return Ok(Bytes::copy_from_slice(plain));

@@ -20,6 +20,12 @@ pub enum Thing {
     Repo,
     /// An object in a repository.
     Object,
+    /// An account.
+    Account,
+    /// A session.
+    Session,
+    /// A token.
+    Token,
 }
 
 impl Thing {
@@ -30,6 +36,9 @@ impl Thing {
             Self::Device => "device",
             Self::Repo => "repository",
             Self::Object => "object",
+            Self::Account => "account",
+            Self::Session => "session",
+            Self::Token => "token",
         }
     }
 }
@@ -52,6 +61,30 @@ pub enum Error {
     /// The session does not exist, or it ended.
     #[error("the session is not valid; sign in again")]
     NoSession,
+    /// A generation of a session was presented that had been replaced.
+    #[error("the session was replaced already; sign in again")]
+    Replayed {
+        /// The account.
+        account: u64,
+    },
+    /// The request names another device than what it presents is bound to.
+    #[error("the session or token belongs to another device")]
+    WrongDevice,
+    /// What was presented may not do this.
+    #[error("this session or token may not do that")]
+    Forbidden,
+    /// It is about a device, and none is named.
+    #[error("the token is bound to no device; name one")]
+    NeedDevice,
+    /// The account has as many tokens as it may have.
+    #[error("the account has {tokens_max} tokens already")]
+    TooManyTokens {
+        /// The most.
+        tokens_max: usize,
+    },
+    /// The recovery code and the name do not belong together.
+    #[error("the name or the recovery code is wrong")]
+    BadRecoveryCode,
     /// The content is not what its hash promised.
     #[error("the content has SHA-256 {actual}, not {declared} as declared")]
     HashMismatch {
@@ -129,7 +162,7 @@ impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::NoSpace => Self::NoSpace,
-            store::Error::SessionEnded => Self::NoSession,
+            store::Error::SessionEnded | store::Error::Replayed => Self::NoSession,
             store::Error::Exists => Self::AccountExists,
             store::Error::Refused(_) | store::Error::Closed | store::Error::Gone | store::Error::Stuck => {
                 Self::Unavailable

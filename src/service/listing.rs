@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::caller::Caller;
 use super::error::{Error, Thing};
-use super::session::Session;
 use super::upload::SUMS_CONTEXT;
 use super::{Inner, Services};
 use crate::chunk::id::ContentHash;
@@ -16,23 +16,31 @@ pub struct FileListing {
     files: Files,
     devices: HashMap<u32, DeviceName>,
     only: Option<u32>,
-    session: Session,
+    caller: Caller,
 }
 
 impl Services {
-    /// The devices that ever signed in, by name.
-    pub fn devices(&self, session: &Session) -> Result<Vec<DeviceName>, Error> {
-        let rows = self.inner.store.catalog().devices(session.account)?;
-        rows.into_iter().map(|(name, _)| Ok(DeviceName::parse(name)?)).collect()
+    /// The devices that ever signed in, by name; of those the ones that the caller may list.
+    pub fn devices(&self, caller: &Caller) -> Result<Vec<DeviceName>, Error> {
+        let only = caller.listed_device()?;
+        let rows = self.inner.store.catalog().devices(caller.account)?;
+        let listed = rows.into_iter().filter(|(_, row)| only.is_none_or(|number| number == row.number));
+        listed.map(|(name, _)| Ok(DeviceName::parse(name)?)).collect()
     }
 
     /// The files of the account, or of one of its devices.
-    pub fn files(&self, session: &Session, device: Option<&DeviceName>) -> Result<FileListing, Error> {
-        let devices = self.inner.device_names(session.account)?;
+    pub fn files(&self, caller: &Caller, device: Option<&DeviceName>) -> Result<FileListing, Error> {
+        let listed = caller.listed_device()?;
+        let devices = self.inner.device_names(caller.account)?;
         let number = |name: &DeviceName| devices.iter().find(|(_, known)| *known == name).map(|(number, _)| *number);
-        let only = device.map(|name| number(name).ok_or(Error::NotFound(Thing::Device))).transpose()?;
-        let files = self.inner.store.catalog().files(session.account);
-        Ok(FileListing { files, devices, only, session: session.clone() })
+        let asked = device.map(|name| number(name).ok_or(Error::NotFound(Thing::Device))).transpose()?;
+        // A device that may not be listed is answered like one that is not there.
+        if asked.is_some_and(|number| listed.is_some_and(|listed| listed != number)) {
+            return Err(Error::NotFound(Thing::Device));
+        }
+        let only = asked.or(listed);
+        let files = self.inner.store.catalog().files(caller.account);
+        Ok(FileListing { files, devices, only, caller: caller.clone() })
     }
 }
 
@@ -43,10 +51,10 @@ impl Inner {
     }
 
     /// One file with its versions.
-    pub(super) fn file(&self, account: AccountId, file: u64, session: &Session) -> Result<File, Error> {
+    pub(super) fn file(&self, account: AccountId, file: u64, caller: &Caller) -> Result<File, Error> {
         let entry = self.store.catalog().file(account.0, file)?.ok_or(Error::NotFound(Thing::File))?;
         let devices = self.device_names(account.0)?;
-        present(entry, &devices, session)
+        present(entry, &devices, caller)
     }
 }
 
@@ -59,10 +67,11 @@ impl Iterator for FileListing {
                 Ok(entry) => entry,
                 Err(error) => return Some(Err(error.into())),
             };
-            if self.only.is_some_and(|only| only != entry.row.device) {
+            let is_other = self.only.is_some_and(|only| only != entry.row.device);
+            if is_other || !self.caller.sees(entry.row.device, &entry.row.path) {
                 continue;
             }
-            match present(entry, &self.devices, &self.session) {
+            match present(entry, &self.devices, &self.caller) {
                 Ok(file) if file.versions.is_empty() => {}
                 result => return Some(result),
             }
@@ -70,21 +79,21 @@ impl Iterator for FileListing {
     }
 }
 
-fn present(entry: FileEntry, devices: &HashMap<u32, DeviceName>, session: &Session) -> Result<File, Error> {
+fn present(entry: FileEntry, devices: &HashMap<u32, DeviceName>, caller: &Caller) -> Result<File, Error> {
     let device = devices.get(&entry.row.device).cloned();
     let living = entry.versions.iter().filter(|version| version.removal.is_none());
     Ok(File {
         id: FileId(entry.file),
         device: device.ok_or_else(|| Error::Internal(format!("file {} has no device", entry.file).into()))?,
         path: FilePath::parse(entry.row.path)?,
-        versions: living.map(|version| open_version(version, session)).collect::<Result<_, _>>()?,
+        versions: living.map(|version| open_version(version, caller)).collect::<Result<_, _>>()?,
     })
 }
 
 /// A version as its owner sees it: with the sums that only the account's key opens.
-pub(super) fn open_version(entry: &VersionEntry, session: &Session) -> Result<Version, Error> {
+pub(super) fn open_version(entry: &VersionEntry, caller: &Caller) -> Result<Version, Error> {
     let row = &entry.row;
-    let sums = open_small(&session.keys, SUMS_CONTEXT, &row.storage_name, &row.sums)?;
+    let sums = open_small(&caller.keys, SUMS_CONTEXT, &row.storage_name, &row.sums)?;
     let sums = ContentHash::from_bytes(&sums)?;
     Ok(Version {
         id: VersionId(entry.version),

@@ -1,14 +1,17 @@
 //! What RBackup does, in its own words: accounts, sessions, uploads, listings, downloads, removals.
 //!
-//! Every call blocks and belongs on a plain thread. Nothing here knows HTTP. A request gets at data only with a
-//! [`Session`], which only [`Services::session`] makes, or with a [`restic::RepoAccess`], which only `server/guard` makes.
+//! Every call blocks and belongs on a plain thread. Nothing here knows HTTP. A request gets at data only with a [`Caller`],
+//! which is made of what was presented, or with a [`restic::RepoAccess`], which only `server/guard` makes.
 
 mod account;
+mod caller;
 mod content;
 mod download;
 mod error;
+mod follow;
 mod hashing;
 mod htpasswd;
+mod keys;
 mod listing;
 mod password;
 mod removal;
@@ -16,19 +19,25 @@ pub mod restic;
 mod secrets;
 mod session;
 mod status;
+mod token;
 mod upload;
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 
 pub use self::account::{Registered, SignedIn};
+pub use self::caller::{Caller, Standing, Visit};
 pub use self::download::Download;
 pub use self::error::{Error, Thing};
+pub use self::follow::Follow;
 pub use self::htpasswd::Users;
+pub use self::keys::{ContentSummary, Ended, Proof, Recovered};
 pub use self::listing::FileListing;
-pub use self::session::Session;
+pub use self::session::{SessionSummary, WhichSessions};
+pub use self::token::{MadeToken, TokenSummary, TokenWish, WhichTokens};
 pub use self::upload::{Intake, UploadRequest};
 
-use crate::model::Clock;
+use crate::model::{Clock, Timestamp};
 use crate::store::Store;
 pub use crate::store::{DamagedObject, DamagedVersion, Report};
 
@@ -37,11 +46,15 @@ pub use crate::store::{DamagedObject, DamagedVersion, Report};
 pub struct Policy {
     /// How long a removed version can be brought back, in days.
     pub hold_days: u32,
+    /// A session that nobody uses for so long ends, in days.
+    pub session_idle_days: u32,
+    /// A session ends so long after its device signed in, in days.
+    pub session_absolute_days: u32,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { hold_days: 7 }
+        Self { hold_days: 7, session_idle_days: 30, session_absolute_days: 180 }
     }
 }
 
@@ -57,13 +70,34 @@ struct Inner {
     policy: Policy,
     /// Names and passwords of restic's that were right a moment ago.
     remembered: restic::Remembered,
+    /// Sessions and tokens whose use is being noted.
+    noting: follow::Noting,
 }
 
 impl Services {
     /// The services of `store`, with the time of `clock`.
     pub fn new(store: Store, clock: Arc<dyn Clock>, policy: Policy) -> Self {
         let remembered = restic::Remembered::fresh();
-        Self { inner: Arc::new(Inner { store, clock, policy, remembered }) }
+        let noting = Arc::new(Mutex::new(HashSet::new()));
+        Self { inner: Arc::new(Inner { store, clock, policy, remembered, noting }) }
+    }
+
+    /// The caller that a session's or a token's secret stands for, found by looking alone, and what has to follow from that.
+    pub fn caller(&self, presented: &str, visit: &Visit) -> (Result<Caller, Error>, Option<Follow>) {
+        match secrets::TokenSecret::is_meant(presented) {
+            true => self.caller_by_token(presented, visit),
+            false => self.caller_by_session(presented, visit),
+        }
+    }
+
+    /// Whether a text wants to be a token.
+    pub fn is_token(presented: &str) -> bool {
+        secrets::TokenSecret::is_meant(presented)
+    }
+
+    /// The present moment, as sessions and tokens see it.
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
     }
 
     /// Ends in good order: all is written out, and the next start has nothing to replay. Later calls are refused.

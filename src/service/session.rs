@@ -1,57 +1,274 @@
-//! What a request may do: a session, found by the hash of what the client presents. One lookup per request, no cache,
-//! so a session that ended is refused at once.
+//! Sessions: a device's login, in generations. Each generation's secret is made from the one before, so that an answer that was
+//! lost can be asked for again, and a generation that is used after it was replaced gives a thief away.
+//!
+//! Promises: the rules of rotation are decided on the storage thread, so two that rotate at once get the same; whoever presents a
+//! generation that was replaced ends the whole family, and it is said in the log. Never: keeps a secret, or trusts a cache.
 
-use std::fmt;
 use std::sync::Arc;
 
-use super::Services;
 use super::account::SESSION_CONTEXT;
+use super::caller::{Caller, Visit, rights_of};
 use super::error::Error;
-use super::secrets::SessionSecret;
-use crate::chunk::keys::{AccountKeys, unwrap_key};
-use crate::model::{AccountId, DeviceName};
+use super::secrets::{SessionSecret, random};
+use super::{Follow, Inner, Services};
+use crate::chunk::keys::{AccountKeys, DataKey, unwrap_key, wrap_key};
+use crate::model::{DeviceName, Rights, Scope, Secret, Timestamp};
+use crate::store::{
+    self, AccessOperation, AccountChange, Credential, Done, Generation, NewGeneration, Operation, SessionRow, Sessions,
+    Tokens,
+};
 
-/// A live session: proof of who asks, and the keys to what is theirs.
-#[derive(Clone)]
-pub struct Session {
-    pub(super) account: u64,
-    pub(super) device: DeviceName,
-    pub(super) device_number: u32,
-    pub(super) hash: [u8; 32],
-    pub(super) keys: Arc<AccountKeys>,
+/// How long a generation serves requests after the next one was used first: those that were under way then.
+pub(super) const GRACE_MS: i64 = 60_000;
+/// When and from where a session is used is noted at most so often.
+pub(super) const NOTED_EVERY_MS: i64 = 60 * 60 * 1000;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// A session as its owner sees it.
+#[derive(Debug)]
+pub struct SessionSummary {
+    /// Names it among the account's.
+    pub id: String,
+    /// Its device.
+    pub device: DeviceName,
+    /// When the device signed in.
+    pub opened: Timestamp,
+    /// When it was last used, to the hour.
+    pub last_used: Option<Timestamp>,
+    /// When it ends if nobody uses it.
+    pub expires: Option<Timestamp>,
+    /// From where it was last used.
+    pub address: String,
+    /// With what.
+    pub agent: String,
+    /// How often it has rotated.
+    pub generation: u32,
+    /// Whether it is the one that asks.
+    pub is_current: bool,
+}
+
+/// Some sessions of the own account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WhichSessions {
+    /// The one that asks.
+    Current,
+    /// The one of this id.
+    One(String),
+    /// All: sign out everywhere.
+    All,
+}
+
+/// A session that was found, and which of its generations was presented.
+struct Found {
+    row: SessionRow,
+    data_key: DataKey,
 }
 
 impl Services {
-    /// The session that `presented` stands for, if it is live.
-    pub fn session(&self, presented: &str) -> Result<Session, Error> {
+    /// The caller that a session's secret stands for; what is noted of its use is done before this returns.
+    pub fn session(&self, presented: &str) -> Result<Caller, Error> {
+        let (caller, follow) = self.caller(presented, &Visit::default());
+        follow.map_or(Ok(()), |follow| self.follow(follow))?;
+        caller
+    }
+
+    /// The same without changing anything: what has to follow is returned.
+    pub(super) fn caller_by_session(&self, presented: &str, visit: &Visit) -> (Result<Caller, Error>, Option<Follow>) {
+        let Some(secret) = SessionSecret::parse(presented) else { return (Err(Error::NoSession), None) };
+        match self.inner.found(&secret, visit) {
+            Ok(found) => {
+                let follow = self.inner.use_of(&found.row, &secret, visit);
+                (self.inner.caller_of(found, &secret), follow)
+            }
+            Err(Error::Replayed { account }) => {
+                (Err(Error::NoSession), Some(self.inner.theft(account, &secret, visit)))
+            }
+            Err(error) => (Err(error), None),
+        }
+    }
+
+    /// Makes the next generation of a session and returns its secret; the same again as long as it was not used.
+    pub fn rotate(&self, presented: &str, visit: &Visit) -> Result<Secret<String>, Error> {
         let secret = SessionSecret::parse(presented).ok_or(Error::NoSession)?;
+        let rotated = self.inner.rotate(&secret, visit);
+        if let Err(Error::Replayed { account }) = rotated {
+            self.follow(self.inner.theft(account, &secret, visit))?;
+            return Err(Error::NoSession);
+        }
+        rotated
+    }
+
+    /// The account's sessions by device.
+    pub fn sessions(&self, caller: &Caller) -> Result<Vec<SessionSummary>, Error> {
+        caller.require(Scope::Admin)?;
+        let catalog = self.inner.store.catalog();
+        let mut sessions = Vec::new();
+        for (device, row) in catalog.devices(caller.account)? {
+            let Some(family) = row.session else { continue };
+            let Some(row) = catalog.session(&family)?.filter(|row| self.inner.is_within_its_time(row)) else {
+                continue;
+            };
+            sessions.push(SessionSummary {
+                id: session_id(&family),
+                device: DeviceName::parse(device)?,
+                opened: Timestamp(row.opened),
+                last_used: row.last_used.map(Timestamp),
+                expires: self.inner.end_of(&row).map(Timestamp),
+                address: row.address,
+                agent: row.agent,
+                generation: row.generation,
+                is_current: caller.credential == Credential::Session(family),
+            });
+        }
+        Ok(sessions)
+    }
+
+    /// Ends sessions of the caller's account, and returns how many. A device may always end its own.
+    pub fn end_sessions(&self, caller: &Caller, which: &WhichSessions) -> Result<usize, Error> {
+        if *which != WhichSessions::Current {
+            caller.require(Scope::Admin)?;
+        }
+        let sessions = match (which, &caller.credential) {
+            (WhichSessions::Current, Credential::Session(family)) => Sessions::One(*family),
+            (WhichSessions::Current, _) => return Err(Error::NotFound(super::Thing::Session)),
+            (WhichSessions::All, _) => Sessions::All,
+            (WhichSessions::One(id), _) => {
+                let devices = self.inner.store.catalog().devices(caller.account)?;
+                let named = devices.into_iter().filter_map(|(_, row)| row.session).find(|key| session_id(key) == *id);
+                Sessions::One(named.ok_or(Error::NotFound(super::Thing::Session))?)
+            }
+        };
+        let why = if sessions == Sessions::All { "signed out everywhere" } else { "signed out" };
+        let change = AccessOperation::Change {
+            account: caller.account,
+            change: AccountChange::default(),
+            sessions,
+            tokens: Tokens::None,
+            at: self.inner.clock.now().0,
+            why,
+        };
+        match self.inner.store.commit(Operation::access(change).by(&caller.credential))? {
+            Done::Ended { sessions, .. } => Ok(sessions),
+            other => Err(Error::Internal(format!("signing out did {other:?}").into())),
+        }
+    }
+}
+
+/// What people and programs call a session: the first half of its row's key's first half, which opens nothing.
+fn session_id(family: &[u8; 32]) -> String {
+    family[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Inner {
+    /// The living session of a secret, if the generation is one that may ask, and no other device.
+    fn found(&self, secret: &SessionSecret, visit: &Visit) -> Result<Found, Error> {
+        let row = self.store.catalog().session(&secret.family())?.ok_or(Error::NoSession)?;
+        if !self.is_within_its_time(&row) {
+            return Err(Error::NoSession);
+        }
         let hash = secret.hash();
-        let row = self.inner.store.catalog().session(&hash)?.ok_or(Error::NoSession)?;
-        let data_key = unwrap_key(&secret.wrapping_key(), &row.wrap, SESSION_CONTEXT)?;
-        Ok(Session {
+        let now = self.clock.now().0;
+        let in_grace = row.used.is_none_or(|used| now.saturating_sub(used) <= GRACE_MS);
+        let before = row.before.as_ref().filter(|_| in_grace);
+        let presented = [Some(&row.newest), before].into_iter().flatten().find(|one| one.hash == hash);
+        let wrap = &presented.ok_or(Error::Replayed { account: row.account })?.wrap;
+        let data_key = unwrap_key(&secret.wrapping_key(), wrap, SESSION_CONTEXT)?;
+        if visit.device.as_ref().is_some_and(|named| named != row.device.as_bytes()) {
+            let (account, session) = (row.account, session_id(&secret.family()));
+            tracing::warn!(account, session, address = visit.address, "audit: a session was used for another device");
+            return Err(Error::WrongDevice);
+        }
+        Ok(Found { row, data_key })
+    }
+
+    fn caller_of(&self, found: Found, secret: &SessionSecret) -> Result<Caller, Error> {
+        let Found { row, data_key } = found;
+        let account = self.living_account(row.account)?;
+        Ok(Caller {
             account: row.account,
-            device: DeviceName::parse(row.device)?,
-            device_number: row.number,
-            hash,
+            credential: Credential::Session(secret.family()),
+            rights: Rights::FULL.and(rights_of(&account)),
+            until: row.last_used.map(|_| row.opened.saturating_add(self.absolute_ms())),
+            device: Some((DeviceName::parse(row.device)?, row.number)),
+            bound: false,
+            prefix: None,
             keys: Arc::new(AccountKeys::derive(&data_key)),
+            data_key: Arc::new(data_key),
         })
     }
-}
 
-impl Session {
-    /// The account it belongs to.
-    pub fn account(&self) -> AccountId {
-        AccountId(self.account)
+    fn absolute_ms(&self) -> i64 {
+        i64::from(self.policy.session_absolute_days) * DAY_MS
     }
 
-    /// The device it is bound to.
-    pub fn device(&self) -> &DeviceName {
-        &self.device
+    /// When a session ends by itself; nothing for one of which nothing was noted yet.
+    fn end_of(&self, row: &SessionRow) -> Option<i64> {
+        let idle_ms = i64::from(self.policy.session_idle_days) * DAY_MS;
+        let idle = row.last_used?.saturating_add(idle_ms);
+        Some(idle.min(row.opened.saturating_add(self.absolute_ms())))
     }
-}
 
-impl fmt::Debug for Session {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("account", &self.account).field("device", &self.device).finish_non_exhaustive()
+    fn is_within_its_time(&self, row: &SessionRow) -> bool {
+        self.end_of(row).is_none_or(|end| self.clock.now().0 <= end)
+    }
+
+    /// What has to be noted of a use. The first use of a generation has to be on the disk before it is answered.
+    fn use_of(&self, row: &SessionRow, secret: &SessionSecret, visit: &Visit) -> Option<Follow> {
+        let (at, hash) = (self.clock.now().0, secret.hash());
+        let is_newest = row.newest.hash == hash;
+        let is_first = is_newest && row.used.is_none();
+        let grace_is_over = row.before.is_some() && row.used.is_some_and(|used| at.saturating_sub(used) > GRACE_MS);
+        let is_due = row.last_used.is_none_or(|last| at.saturating_sub(last) >= NOTED_EVERY_MS);
+        if !(is_first || is_due || is_newest && grace_is_over) {
+            return None;
+        }
+        let operation = AccessOperation::UseSession {
+            family: secret.family(),
+            hash,
+            at,
+            grace_ms: GRACE_MS,
+            address: visit.address.clone(),
+            agent: visit.agent.clone(),
+        };
+        Follow::of(operation, secret.family(), is_first, &self.noting)
+    }
+
+    fn rotate(&self, secret: &SessionSecret, visit: &Visit) -> Result<Secret<String>, Error> {
+        let found = self.found(secret, visit)?;
+        let account = self.living_account(found.row.account)?.added.account;
+        let salt = random()?;
+        let next = secret.next(&salt);
+        let wrap = wrap_key(&next.wrapping_key(), &found.data_key, SESSION_CONTEXT, random()?)?;
+        let operation = AccessOperation::Rotate {
+            family: secret.family(),
+            from: secret.hash(),
+            next: NewGeneration { generation: Generation { hash: next.hash(), wrap }, salt },
+            at: self.clock.now().0,
+        };
+        match self.store.commit(Operation::access(operation)) {
+            Ok(Done::Rotated { salt }) => Ok(secret.next(&salt).text()),
+            Ok(other) => Err(Error::Internal(format!("rotating did {other:?}").into())),
+            Err(store::Error::Replayed) => Err(Error::Replayed { account }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What follows when a generation is presented that was replaced: its whole family ends.
+    fn theft(&self, account: u64, secret: &SessionSecret, visit: &Visit) -> Follow {
+        let session = session_id(&secret.family());
+        tracing::warn!(
+            account,
+            session,
+            address = visit.address,
+            "audit: a replaced session was used again; it is revoked"
+        );
+        Follow::Must(AccessOperation::Change {
+            account,
+            change: AccountChange::default(),
+            sessions: Sessions::One(secret.family()),
+            tokens: Tokens::None,
+            at: self.clock.now().0,
+            why: "used after it was replaced",
+        })
     }
 }

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::caller::Caller;
 use super::content::{Builder, Tree};
 use super::error::Error;
 use super::hashing::Hashing;
 use super::listing::open_version;
 use super::secrets::random;
-use super::session::Session;
 use super::{Inner, Services};
 use crate::chunk::compress::Compressor;
 use crate::chunk::cut::{CutSizes, Cutter};
 use crate::chunk::id::{ContentHash, hash_token};
 use crate::chunk::seal::seal_small;
-use crate::model::{AccountId, File, FileId, FilePath, Sha256, StorageName, Timestamp};
+use crate::model::{AccountId, DeviceName, File, FileId, FilePath, Scope, Sha256, StorageName, Timestamp};
 use crate::store::{Done, Draft, Operation, Root, VersionEntry, VersionRow};
 
 /// What the sealed sums of a version are bound to besides its storage name.
@@ -37,7 +37,8 @@ pub struct UploadRequest {
 /// An upload in progress.
 pub struct Intake {
     inner: Arc<Inner>,
-    session: Session,
+    caller: Caller,
+    device: (DeviceName, u32),
     request: UploadRequest,
     draft: Draft,
     cutter: Cutter,
@@ -48,16 +49,22 @@ pub struct Intake {
 }
 
 impl Services {
-    /// Begins an upload on behalf of a session's device, if there is room for new data.
-    pub fn upload(&self, session: &Session, request: UploadRequest) -> Result<Intake, Error> {
+    /// Begins an upload on behalf of the caller's device, if there is room for new data.
+    pub fn upload(&self, caller: &Caller, request: UploadRequest) -> Result<Intake, Error> {
+        caller.require(Scope::Append)?;
+        let device = caller.own_device()?.clone();
+        if !caller.sees(device.1, request.path.as_bytes()) {
+            return Err(Error::Forbidden);
+        }
         self.inner.store.admit_data()?;
         let [min, average, max] = self.inner.store.chunk_bytes().map(|bytes| bytes as usize);
         Ok(Intake {
             inner: Arc::clone(&self.inner),
-            session: session.clone(),
+            caller: caller.clone(),
+            device,
             request,
             draft: self.inner.store.draft(),
-            cutter: Cutter::new(CutSizes::new(min, average, max)?, session.keys.cutter_seed()),
+            cutter: Cutter::new(CutSizes::new(min, average, max)?, caller.keys.cutter_seed()),
             compressor: Compressor::new()?,
             tree: Tree::default(),
             hashing: Hashing::default(),
@@ -86,33 +93,33 @@ impl Intake {
         self.compare(&hash, declared)?;
         let root = self.parts().1.finish()?;
         let content = self.version(&hash, root)?;
-        let account = self.session.account;
+        let account = self.caller.account;
         let made = content.clone();
         let operation = Operation::AddVersion {
-            session: self.session.hash,
             account,
-            device: self.session.device_number,
+            device: self.device.1,
             path: self.request.path.as_bytes().to_vec(),
             content,
         };
-        let Self { inner, session, request, draft, .. } = self;
-        let (file, version) = match draft.commit(operation)? {
+        let Self { inner, caller, device, request, draft, .. } = self;
+        caller.require_in_time(inner.clock.now())?;
+        let (file, version) = match draft.commit(operation.by(&caller.credential))? {
             Done::Version { file, version } => (file, version),
             other => return Err(Error::Internal(format!("an upload did {other:?}").into())),
         };
-        inner.file(AccountId(account), file, &session).or_else(|error| {
+        inner.file(AccountId(account), file, &caller).or_else(|error| {
             // It is done, whatever the catalog says now: a client that is told otherwise would send it again.
             tracing::error!(error = &error as &dyn std::error::Error, file, "only the new version can be listed");
-            let made = open_version(&VersionEntry { version, row: made, removal: None }, &session)?;
-            Ok(File { id: FileId(file), device: session.device.clone(), path: request.path, versions: vec![made] })
+            let made = open_version(&VersionEntry { version, row: made, removal: None }, &caller)?;
+            Ok(File { id: FileId(file), device: device.0, path: request.path, versions: vec![made] })
         })
     }
 
     fn parts(&mut self) -> (&mut Cutter, Builder<'_>) {
         let builder = Builder {
             draft: &mut self.draft,
-            keys: &self.session.keys,
-            account: self.session.account,
+            keys: &self.caller.keys,
+            account: self.caller.account,
             compressor: &mut self.compressor,
             tree: &mut self.tree,
         };
@@ -132,7 +139,7 @@ impl Intake {
 
     fn version(&self, hash: &ContentHash, root: Option<Root>) -> Result<VersionRow, Error> {
         let storage_name = StorageName(random()?);
-        let keys = &self.session.keys;
+        let keys = &self.caller.keys;
         Ok(VersionRow {
             size: self.size,
             sums: seal_small(keys, SUMS_CONTEXT, &storage_name.0, &hash.to_bytes())?,

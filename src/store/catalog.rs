@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::error::Error;
 use super::keys::{self, FileKey};
 use super::place::{Address, Place};
-use super::records::{AccountAdded, DeviceRow, FileRow, RemovalRow, SessionRow, VersionRow, parse_row};
+use super::records::{FileRow, RemovalRow, VersionRow, parse_row};
 use super::rows::{Change, Row, Rows};
 use crate::model::ChunkId;
 use crate::model::limits::SCAN_ROWS;
@@ -48,38 +48,6 @@ pub struct VersionEntry {
 impl Catalog {
     pub(super) fn new(rows: Arc<Rows>) -> Self {
         Self { rows }
-    }
-
-    /// An account by its name in lower case.
-    pub fn account_by_name(&self, folded: &str) -> Result<Option<AccountAdded>, Error> {
-        match self.get::<u64>(&keys::account_name(folded))? {
-            Some(account) => self.get(&keys::account(account)),
-            None => Ok(None),
-        }
-    }
-
-    /// A session by the hash of its secret.
-    pub fn session(&self, hash: &[u8; 32]) -> Result<Option<SessionRow>, Error> {
-        self.get(&keys::session(hash))
-    }
-
-    /// The devices that ever signed in to an account, by name.
-    pub fn devices(&self, account: u64) -> Result<Vec<(String, DeviceRow)>, Error> {
-        let (from, until) = keys::devices(account);
-        let mut devices = Vec::new();
-        for page in Pages::new(&self.rows, from, until) {
-            for (key, row) in page? {
-                let name =
-                    keys::parse_device(&key).ok_or_else(|| Error::format("row", "a device's key has no name"))?;
-                devices.push((name.to_owned(), parse_row(&row.value)?));
-            }
-        }
-        Ok(devices)
-    }
-
-    /// A device by its name.
-    pub fn device(&self, account: u64, name: &str) -> Result<Option<DeviceRow>, Error> {
-        self.get(&keys::device(account, name))
     }
 
     /// The file a version belongs to.
@@ -120,11 +88,6 @@ impl Catalog {
         self.rows.get(&keys::chunk(&id.0))?.map(|row| parse_place(&row.value)).transpose()
     }
 
-    /// When the account's row last changed, as the seq of that change; nothing when there is no such account.
-    pub fn account_epoch(&self, account: u64) -> Result<Option<u64>, Error> {
-        Ok(self.rows.get(&keys::account(account))?.map(|row| row.seq))
-    }
-
     /// The rows of a range, page by page.
     pub(super) fn stream(&self, range: keys::Range) -> Stream {
         Stream::new(Arc::clone(&self.rows), range)
@@ -132,6 +95,11 @@ impl Catalog {
 
     pub(super) fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, Error> {
         self.rows.get(key)?.map(|row| parse_row(&row.value)).transpose()
+    }
+
+    /// A row's value as it stands there.
+    pub(super) fn raw(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.rows.get(key)?.map(|row| row.value))
     }
 }
 
@@ -158,36 +126,6 @@ fn parse_place(value: &[u8]) -> Result<Place, Error> {
         return Err(Error::format("row", "a chunk's place is not whole"));
     };
     Ok(Place { volume: u32::from_le_bytes(*volume), address: Address(u32::from_le_bytes(*address)) })
-}
-
-/// Pages of a range of rows.
-struct Pages<'a> {
-    rows: &'a Rows,
-    from: Option<Vec<u8>>,
-    until: Vec<u8>,
-}
-
-impl<'a> Pages<'a> {
-    fn new(rows: &'a Rows, from: Vec<u8>, until: Vec<u8>) -> Self {
-        Self { rows, from: Some(from), until }
-    }
-}
-
-impl Iterator for Pages<'_> {
-    type Item = Result<Vec<(Vec<u8>, Row)>, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let from = self.from.take()?;
-        let page = match self.rows.scan(&from, &self.until, SCAN_ROWS) {
-            Ok(page) => page,
-            Err(error) => return Some(Err(error.into())),
-        };
-        let (last, _) = page.last()?;
-        if page.len() == SCAN_ROWS {
-            self.from = Some([last, &[0][..]].concat());
-        }
-        Some(Ok(page))
-    }
 }
 
 /// Rows of a range in their order. Holds one page of them; ends after an error.

@@ -145,9 +145,12 @@ pub enum Error {
     /// The named thing does not exist.
     #[error("it does not exist")]
     Missing,
-    /// The session that asked ended while its operation was under way.
+    /// What the operation was asked with ended while it was under way.
     #[error("the session ended meanwhile")]
     SessionEnded,
+    /// A generation of a session asked that has been replaced.
+    #[error("the session was rotated already")]
+    Replayed,
     /// The store is closing or its storage thread has ended.
     #[error("the store is closed")]
     Closed,

@@ -8,6 +8,8 @@ const ACCOUNT_NAME: u8 = b'n';
 const DEVICE: u8 = b'd';
 const DEVICE_COUNT: u8 = b'e';
 const SESSION: u8 = b's';
+const TOKEN: u8 = b't';
+const ACCOUNT_TOKEN: u8 = b'k';
 const FILE: u8 = b'f';
 const VERSION_FILE: u8 = b'v';
 const PATH: u8 = b'p';
@@ -52,9 +54,29 @@ pub fn device_count(account: u64) -> Vec<u8> {
     key(DEVICE_COUNT, &[&account.to_be_bytes()])
 }
 
-/// Hash of a session's secret → its row.
-pub fn session(hash: &[u8; 32]) -> Vec<u8> {
-    key(SESSION, &[hash])
+/// A session's row, by a hash of its family's name; for one that the first programs opened, by that of its secret.
+pub fn session(family: &[u8; 32]) -> Vec<u8> {
+    key(SESSION, &[family])
+}
+
+/// Hash of a token's secret → its row.
+pub fn token(hash: &[u8; 32]) -> Vec<u8> {
+    key(TOKEN, &[hash])
+}
+
+/// A token of an account → hash of its secret.
+pub fn account_token(account: u64, token: u64) -> Vec<u8> {
+    key(ACCOUNT_TOKEN, &[&account.to_be_bytes(), &token.to_be_bytes()])
+}
+
+/// The tokens of an account.
+pub fn account_tokens(account: u64) -> Range {
+    (account_token(account, 0), account_token(account.saturating_add(1), 0))
+}
+
+/// The token's number in a key made by [`account_token`].
+pub fn parse_account_token(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(*key.get(9..)?.first_chunk::<8>()?))
 }
 
 /// The file's row.
@@ -216,7 +238,7 @@ pub fn all_files_until() -> Vec<u8> {
 }
 
 /// The devices of an account: from and until.
-pub fn devices(account: u64) -> (Vec<u8>, Vec<u8>) {
+pub fn devices(account: u64) -> Range {
     (device(account, ""), device(account.saturating_add(1), ""))
 }
 

@@ -40,6 +40,7 @@ mod volume;
 mod volume_dir;
 mod writer;
 
+mod access;
 mod catalog;
 mod keys;
 mod records;
@@ -75,6 +76,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+pub use self::access::{
+    AccessOperation, AccountAdded, AccountChange, AccountRow, Credential, DeviceRow, Generation, NewGeneration,
+    SessionRow, Sessions, TokenEntry, TokenRow, Tokens,
+};
 pub use self::catalog::{Catalog, FileEntry, Files, VersionEntry};
 pub use self::check::{DamagedObject, DamagedVersion, Report};
 pub use self::draft::{Draft, NewFrame, Room};
@@ -85,7 +90,7 @@ pub use self::known::Known;
 pub use self::manifest::{Child, ENTRIES_MAX, encode as encode_manifest, parse as parse_manifest};
 pub use self::operation::{Done, Operation, Target};
 pub use self::rebuild::GivenUp;
-pub use self::records::{AccountAdded, DeviceRow, FileRow, RemovalRow, Root, SessionRow, VersionRow};
+pub use self::records::{FileRow, RemovalRow, Root, VersionRow};
 pub use self::repos::{ObjectEntry, ObjectRow, Objects, RepoEntry, RepoOperation, RepoRow};
 pub use self::rows::RunSummary;
 pub use self::shape::Segment;

@@ -5,52 +5,25 @@ use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 
+use super::access::{self, AccessOperation, Credential};
 use super::catalog::Catalog;
 use super::error::Error;
 use super::header::Counters;
 use super::kept::RowsKept;
 use super::keys;
-use super::records::{
-    AccountAdded, DeviceRow, Record, RemovalRow, SessionOpened, VersionAdded, VersionRow, VersionsRemoved, parse_row,
-};
+use super::records::{Record, RemovalRow, VersionAdded, VersionRow, VersionsRemoved, parse_row};
 use super::repos::{self, RepoOperation};
 use super::rows::{Change, Rows};
 
 /// A change that somebody asks for.
 #[derive(Debug, Clone)]
 pub enum Operation {
-    /// Adds an account; [`Error::Exists`] when the name is taken.
-    AddAccount {
-        /// Its name as written.
-        name: String,
-        /// Its name in lower case.
-        folded: String,
-        /// When.
-        at: i64,
-        /// argon2id parameters and salt.
-        password: String,
-        /// The data key under the password.
-        password_wrap: Vec<u8>,
-        /// The data key under the recovery code.
-        recovery_wrap: Vec<u8>,
-    },
-    /// Opens a session for a device and ends the one it had.
-    OpenSession {
-        /// The account.
-        account: u64,
-        /// The device's name.
-        device: String,
-        /// Hash of the new session's secret.
-        session: [u8; 32],
-        /// The data key under that secret.
-        wrap: Vec<u8>,
-        /// When.
-        at: i64,
-    },
+    /// The same, if what it is done with is still valid then; [`Error::SessionEnded`] otherwise.
+    As(Credential, Box<Operation>),
+    /// Changes who may do what.
+    Access(Box<AccessOperation>),
     /// Adds a version to the file of that path, which is made or revived.
     AddVersion {
-        /// The session it is done with; it must still be live when the version commits.
-        session: [u8; 32],
         /// The account.
         account: u64,
         /// The device's number.
@@ -62,8 +35,6 @@ pub enum Operation {
     },
     /// Removes all versions of a file, or the one named; [`Error::Missing`] when there is none.
     Remove {
-        /// The session it is done with; it must still be live when the removal commits.
-        session: [u8; 32],
         /// The account.
         account: u64,
         /// The file; looked up from the version when that is named.
@@ -80,7 +51,20 @@ pub enum Operation {
 impl Operation {
     /// Whether it needs nothing but its record, so that it can be done again when the volume it was for has failed.
     pub fn is_record_only(&self) -> bool {
-        !matches!(self, Self::AddVersion { .. } | Self::Repo(RepoOperation::Add { .. }))
+        match self {
+            Self::As(_, operation) => operation.is_record_only(),
+            other => !matches!(other, Self::AddVersion { .. } | Self::Repo(RepoOperation::Add { .. })),
+        }
+    }
+
+    /// A change of who may do what.
+    pub fn access(operation: AccessOperation) -> Self {
+        Self::Access(Box::new(operation))
+    }
+
+    /// The same, if `credential` is still valid when it commits.
+    pub fn by(self, credential: &Credential) -> Self {
+        Self::As(credential.clone(), Box::new(self))
     }
 }
 
@@ -102,6 +86,22 @@ pub enum Done {
     Session {
         /// True when there was one.
         renewed: bool,
+    },
+    /// What makes the newest generation of a session out of the one before.
+    Rotated {
+        /// Random.
+        salt: [u8; 32],
+    },
+    /// The token's number.
+    Token(u64),
+    /// It is noted.
+    Noted,
+    /// How many ended.
+    Ended {
+        /// Sessions.
+        sessions: usize,
+        /// Tokens.
+        tokens: usize,
     },
     /// Where the version went.
     Version {
@@ -145,10 +145,31 @@ impl<'a> View<'a> {
 
     /// A row's value.
     pub fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, Error> {
+        self.raw(key)?.map(|value| parse_row(&value)).transpose()
+    }
+
+    /// A row's value as it stands there.
+    pub fn raw(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         match self.overlay.get(key) {
-            Some(value) => value.as_deref().map(parse_row).transpose(),
-            None => self.rows.get(key)?.map(|row| parse_row(&row.value)).transpose(),
+            Some(value) => Ok(value.clone()),
+            None => Ok(self.rows.get(key)?.map(|row| row.value)),
         }
+    }
+
+    /// The rows of a range, which must be short.
+    pub fn range(&self, (from, until): keys::Range) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Error> {
+        let mut rows = BTreeMap::new();
+        for row in self.catalog.stream((from.clone(), until.clone())) {
+            let (key, row) = row?;
+            rows.insert(key, row.value);
+        }
+        for (key, value) in self.overlay.range(from..until) {
+            match value {
+                Some(value) => drop(rows.insert(key.clone(), value.clone())),
+                None => drop(rows.remove(key)),
+            }
+        }
+        Ok(rows)
     }
 
     /// Whether there is a row.
@@ -182,47 +203,23 @@ impl<'a> View<'a> {
 /// Decides an operation, giving ids from `counters`.
 pub fn decide(operation: Operation, view: &View, counters: &mut Counters) -> Result<Decided, Error> {
     match operation {
+        Operation::As(credential, operation) => {
+            credential.require(view)?;
+            decide(*operation, view, counters)
+        }
+        Operation::Access(operation) => access::decide(*operation, view, counters),
         Operation::Repo(operation) => repos::decide(operation, view, counters),
         Operation::KeepRows(rows) => Ok(Decided::Record(Box::new(Record::RowsKept(rows)), Done::Kept)),
-        other => decide_files(other, view, counters).map(|(record, done)| Decided::Record(Box::new(record), done)),
-    }
-}
-
-fn decide_files(operation: Operation, view: &View, counters: &mut Counters) -> Result<(Record, Done), Error> {
-    match operation {
-        Operation::Repo(_) | Operation::KeepRows(_) => Err(Error::Refused("it is about no file")),
-        Operation::AddAccount { name, folded, at, password, password_wrap, recovery_wrap } => {
-            if view.has(&keys::account_name(&folded))? {
-                return Err(Error::Exists);
-            }
-            let account = next(&mut counters.account);
-            let administrator = account == 1;
-            let added = AccountAdded {
-                account,
-                name,
-                folded,
-                added: at,
-                administrator,
-                password,
-                password_wrap,
-                recovery_wrap,
-            };
-            Ok((Record::AccountAdded(added), Done::Account(account)))
-        }
-        Operation::OpenSession { account, device, session, wrap, at } => {
-            open_session(view, account, device, session, wrap, at)
-        }
-        Operation::AddVersion { session, account, device, path, content } => {
-            require_session(view, &session)?;
+        Operation::AddVersion { account, device, path, content } => {
             let known = view.get::<u64>(&keys::path(account, device, &path))?;
             let file = known.unwrap_or_else(|| next(&mut counters.file));
             let version = next(&mut counters.version);
             let added = VersionAdded { account, device, file, path, version, content };
-            Ok((Record::VersionAdded(added), Done::Version { file, version }))
+            Ok(Decided::Record(Box::new(Record::VersionAdded(added)), Done::Version { file, version }))
         }
-        Operation::Remove { session, account, target, removal } => {
-            require_session(view, &session)?;
-            remove(view, account, target, removal)
+        Operation::Remove { account, target, removal } => {
+            let (record, done) = remove(view, account, target, removal)?;
+            Ok(Decided::Record(Box::new(record), done))
         }
     }
 }
@@ -231,29 +228,6 @@ fn next(counter: &mut u64) -> u64 {
     let given = *counter;
     *counter += 1;
     given
-}
-
-/// A session that ended while its upload was under way commits nothing.
-fn require_session(view: &View, session: &[u8; 32]) -> Result<(), Error> {
-    if view.has(&keys::session(session))? { Ok(()) } else { Err(Error::SessionEnded) }
-}
-
-fn open_session(
-    view: &View,
-    account: u64,
-    device: String,
-    session: [u8; 32],
-    wrap: Vec<u8>,
-    at: i64,
-) -> Result<(Record, Done), Error> {
-    let known = view.get::<DeviceRow>(&keys::device(account, &device))?;
-    let count = view.get::<u32>(&keys::device_count(account))?.unwrap_or(0);
-    let (number, devices, first_seen, replaced) = match known {
-        Some(row) => (row.number, count, row.first_seen, row.session),
-        None => (count + 1, count + 1, at, None),
-    };
-    let opened = SessionOpened { account, device, number, devices, first_seen, session, wrap, opened: at, replaced };
-    Ok((Record::SessionOpened(opened), Done::Session { renewed: replaced.is_some() }))
 }
 
 fn remove(view: &View, account: u64, target: Target, removal: RemovalRow) -> Result<(Record, Done), Error> {

@@ -6,6 +6,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::access::{AccessChanged, AccountAdded, OldSessionOpened, SessionChanged, SessionOpened, TokenChanged};
 use super::error::Error;
 use super::header::Counters;
 use super::kept::RowsKept;
@@ -13,9 +14,11 @@ use super::keys;
 use super::repos::{ObjectAdded, ObjectRemoved, RepoCreated, RepoRemoved};
 use super::rows::Change;
 
-/// Kinds given to later work: pin, policy, token, audit, volume dropped; 20 is an object of restic's.
+/// Kinds given to later work: pin, policy, audit, volume dropped; 18 is a token, 20 an object of restic's.
 const RESERVED_KINDS: std::ops::RangeInclusive<u8> = 16..=21;
 const SCHEMA: u8 = 1;
+/// The schema of a session's opening since sessions have generations.
+const SCHEMA_OF_SESSIONS: u8 = 2;
 /// No record is larger: a removal names each version with at most nine bytes, and a file has fewer than a million.
 const RECORD_BYTES_MAX: usize = 16 << 20;
 
@@ -24,8 +27,16 @@ const RECORD_BYTES_MAX: usize = 16 << 20;
 pub enum Record {
     /// An account was registered.
     AccountAdded(AccountAdded),
+    /// A device signed in, as the first programs wrote it.
+    OldSessionOpened(OldSessionOpened),
     /// A device signed in; the session it had before ended with it.
     SessionOpened(SessionOpened),
+    /// A session rotated, or was used.
+    SessionChanged(SessionChanged),
+    /// A token was made, or used.
+    TokenChanged(TokenChanged),
+    /// An account changed, or sessions and tokens of it ended.
+    AccessChanged(AccessChanged),
     /// A version was committed, and its file with it if it was new.
     VersionAdded(VersionAdded),
     /// Versions were removed; their bytes stay until the hold has passed and compaction took them.
@@ -40,50 +51,6 @@ pub enum Record {
     RepoRemoved(RepoRemoved),
     /// What only the catalog knew when volumes were lost.
     RowsKept(RowsKept),
-}
-
-/// See [`Record::AccountAdded`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccountAdded {
-    /// The account's id.
-    pub account: u64,
-    /// Its name as written.
-    pub name: String,
-    /// Its name in lower case, by which it is found.
-    pub folded: String,
-    /// When, in ms since 1970.
-    pub added: i64,
-    /// Whether it may administer the server.
-    pub administrator: bool,
-    /// argon2id parameters and salt as a PHC string without a hash; the wrap proves the password.
-    pub password: String,
-    /// The data key wrapped by the key from the password.
-    pub password_wrap: Vec<u8>,
-    /// The data key wrapped by the key from the recovery code.
-    pub recovery_wrap: Vec<u8>,
-}
-
-/// See [`Record::SessionOpened`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionOpened {
-    /// The account that signed in.
-    pub account: u64,
-    /// The device's name.
-    pub device: String,
-    /// The device's number in its account, from 1.
-    pub number: u32,
-    /// How many devices the account has now.
-    pub devices: u32,
-    /// When the device signed in for the first time, in ms since 1970.
-    pub first_seen: i64,
-    /// Hash of the session's secret.
-    pub session: [u8; 32],
-    /// The data key wrapped by the key from that secret.
-    pub wrap: Vec<u8>,
-    /// When, in ms since 1970.
-    pub opened: i64,
-    /// Hash of the session that ended with this one.
-    pub replaced: Option<[u8; 32]>,
 }
 
 /// The top of the tree that lists a version's chunks.
@@ -157,32 +124,6 @@ pub struct RemovalRow {
     pub hold_until: i64,
 }
 
-/// A session as the catalog keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionRow {
-    /// The account.
-    pub account: u64,
-    /// The device's name.
-    pub device: String,
-    /// The device's number.
-    pub number: u32,
-    /// The data key wrapped by the key from the session's secret.
-    pub wrap: Vec<u8>,
-    /// When it was opened, in ms since 1970.
-    pub opened: i64,
-}
-
-/// A device as the catalog keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeviceRow {
-    /// Its number in the account.
-    pub number: u32,
-    /// When it signed in for the first time, in ms since 1970.
-    pub first_seen: i64,
-    /// Hash of its session's secret.
-    pub session: Option<[u8; 32]>,
-}
-
 /// A file as the catalog keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRow {
@@ -197,14 +138,18 @@ impl Record {
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
         match self {
             Self::AccountAdded(it) => pack(1, it),
-            Self::SessionOpened(it) => pack(2, it),
+            Self::OldSessionOpened(it) => pack(2, it),
+            Self::SessionOpened(it) => pack_as(2, SCHEMA_OF_SESSIONS, it),
             Self::VersionAdded(it) => pack(3, it),
             Self::VersionsRemoved(it) => pack(4, it),
+            Self::TokenChanged(it) => pack(18, it),
             Self::ObjectAdded(it) => pack(20, it),
             Self::ObjectRemoved(it) => pack(22, it),
             Self::RepoCreated(it) => pack(23, it),
             Self::RepoRemoved(it) => pack(24, it),
             Self::RowsKept(it) => pack(32, it),
+            Self::SessionChanged(it) => pack(25, it),
+            Self::AccessChanged(it) => pack(26, it),
         }
     }
 
@@ -213,19 +158,25 @@ impl Record {
         let Some((&[kind, schema], body)) = bytes.split_first_chunk::<2>() else {
             return Err(Error::format("record", "it is shorter than its kind and schema"));
         };
+        if schema == SCHEMA_OF_SESSIONS && kind == 2 {
+            return Ok(Self::SessionOpened(unpack("record", body)?));
+        }
         if schema != SCHEMA {
             return Err(Error::format("record", format!("kind {kind} has schema {schema}, newer than this program")));
         }
         Ok(match kind {
             1 => Self::AccountAdded(unpack("record", body)?),
-            2 => Self::SessionOpened(unpack("record", body)?),
+            2 => Self::OldSessionOpened(unpack("record", body)?),
             3 => Self::VersionAdded(unpack("record", body)?),
             4 => Self::VersionsRemoved(unpack("record", body)?),
+            18 => Self::TokenChanged(unpack("record", body)?),
             20 => Self::ObjectAdded(unpack("record", body)?),
             22 => Self::ObjectRemoved(unpack("record", body)?),
             23 => Self::RepoCreated(unpack("record", body)?),
             24 => Self::RepoRemoved(unpack("record", body)?),
             32 => Self::RowsKept(unpack("record", body)?),
+            25 => Self::SessionChanged(unpack("record", body)?),
+            26 => Self::AccessChanged(unpack("record", body)?),
             _ if RESERVED_KINDS.contains(&kind) => {
                 return Err(Error::format("record", format!("kind {kind} was written by a newer program")));
             }
@@ -237,7 +188,11 @@ impl Record {
     pub fn account(&self) -> u64 {
         match self {
             Self::AccountAdded(it) => it.account,
-            Self::SessionOpened(it) => it.account,
+            Self::OldSessionOpened(it) => it.account,
+            Self::SessionOpened(it) => it.row.account,
+            Self::SessionChanged(it) => it.row.account,
+            Self::TokenChanged(it) => it.row.account,
+            Self::AccessChanged(it) => it.account,
             Self::VersionAdded(it) => it.account,
             Self::VersionsRemoved(it) => it.account,
             Self::ObjectAdded(it) => it.account,
@@ -257,8 +212,10 @@ impl Record {
                 counters.file = it.file.saturating_add(1);
                 counters.version = it.version.saturating_add(1);
             }
-            Self::SessionOpened(_) | Self::VersionsRemoved(_) => {}
-            // A repository's number is its record's seq.
+            Self::OldSessionOpened(_) | Self::SessionOpened(_) | Self::SessionChanged(_) => {}
+            Self::AccessChanged(_) | Self::VersionsRemoved(_) => {}
+            // The number of a repository or a token is its record's seq.
+            Self::TokenChanged(_) => {}
             Self::ObjectAdded(_) | Self::ObjectRemoved(_) | Self::RepoCreated(_) | Self::RepoRemoved(_) => {}
             // The header of the volume it is in knows better.
             Self::RowsKept(_) => {}
@@ -270,11 +227,12 @@ impl Record {
     pub fn changes(&self, seq: u64) -> Result<Vec<Change>, Error> {
         let mut changes = Changes { seq, list: Vec::with_capacity(4) };
         match self {
-            Self::AccountAdded(it) => {
-                changes.set(keys::account(it.account), it)?;
-                changes.set(keys::account_name(&it.folded), &it.account)?;
-            }
-            Self::SessionOpened(it) => session_rows(it, &mut changes)?,
+            Self::AccountAdded(it) => it.changes(&mut changes)?,
+            Self::OldSessionOpened(it) => it.changes(&mut changes)?,
+            Self::SessionOpened(it) => it.changes(&mut changes)?,
+            Self::SessionChanged(it) => it.changes(&mut changes)?,
+            Self::TokenChanged(it) => it.changes(&mut changes)?,
+            Self::AccessChanged(it) => it.changes(&mut changes)?,
             Self::VersionAdded(it) => {
                 changes.set(keys::file(it.account, it.file), &FileRow { device: it.device, path: it.path.clone() })?;
                 changes.set(keys::version(it.account, it.file, it.version), &it.content)?;
@@ -296,23 +254,6 @@ impl Record {
     }
 }
 
-fn session_rows(it: &SessionOpened, changes: &mut Changes) -> Result<(), Error> {
-    if let Some(replaced) = &it.replaced {
-        changes.remove(keys::session(replaced));
-    }
-    let row = SessionRow {
-        account: it.account,
-        device: it.device.clone(),
-        number: it.number,
-        wrap: it.wrap.clone(),
-        opened: it.opened,
-    };
-    changes.set(keys::session(&it.session), &row)?;
-    let device = DeviceRow { number: it.number, first_seen: it.first_seen, session: Some(it.session) };
-    changes.set(keys::device(it.account, &it.device), &device)?;
-    changes.set(keys::device_count(it.account), &it.devices)
-}
-
 /// The row changes of one record.
 pub(super) struct Changes {
     seq: u64,
@@ -327,7 +268,14 @@ impl Changes {
 
     /// Sets a row.
     pub fn set(&mut self, key: Vec<u8>, row: &impl Serialize) -> Result<(), Error> {
-        self.list.push(Change { key, seq: self.seq, value: Some(encode_row(row)?) });
+        self.set_as(SCHEMA, key, row)
+    }
+
+    /// Sets a row of this schema.
+    pub fn set_as(&mut self, schema: u8, key: Vec<u8>, row: &impl Serialize) -> Result<(), Error> {
+        let mut value = vec![schema];
+        append(&mut value, row)?;
+        self.list.push(Change { key, seq: self.seq, value: Some(value) });
         Ok(())
     }
 
@@ -346,14 +294,23 @@ pub fn encode_row(row: &impl Serialize) -> Result<Vec<u8>, Error> {
 
 /// Reads a row's value.
 pub fn parse_row<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    parse_row_of(SCHEMA, bytes)
+}
+
+/// Reads a row's value of this schema.
+pub fn parse_row_of<T: DeserializeOwned>(schema: u8, bytes: &[u8]) -> Result<T, Error> {
     match bytes.split_first() {
-        Some((&SCHEMA, body)) => unpack("row", body),
+        Some((found, body)) if *found == schema => unpack("row", body),
         _ => Err(Error::format("row", "its schema is not known")),
     }
 }
 
 fn pack(kind: u8, record: &impl Serialize) -> Result<Vec<u8>, Error> {
-    let mut bytes = vec![kind, SCHEMA];
+    pack_as(kind, SCHEMA, record)
+}
+
+fn pack_as(kind: u8, schema: u8, record: &impl Serialize) -> Result<Vec<u8>, Error> {
+    let mut bytes = vec![kind, schema];
     append(&mut bytes, record)?;
     Ok(bytes)
 }

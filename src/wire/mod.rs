@@ -1,9 +1,11 @@
 //! JSON as the outside sees it. Promises: names and types of fields never change, fields are only added.
 //! Never: decides anything, touches a socket, or holds a secret longer than its caller.
 
+pub mod access;
 pub mod account;
 pub mod errand;
 pub mod error;
+pub mod fields;
 pub mod file;
 pub mod preamble;
 pub mod repo;

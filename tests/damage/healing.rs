@@ -10,7 +10,7 @@ use super::visitor;
 use crate::kit::place::Place;
 use crate::kit::random::run_seed;
 use crate::kit::server;
-use rbackup::service::{Services, Session};
+use rbackup::service::{Caller, Services};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -55,7 +55,7 @@ impl Patient {
         data
     }
 
-    fn session(&self, services: &Services) -> Session {
+    fn session(&self, services: &Services) -> Caller {
         let own = self.shape.oracle.sessions.iter().find(|signed| signed.account == self.truth.account);
         services.session(&own.expect("its account is signed in").secret).expect("a live session")
     }

@@ -4,7 +4,7 @@
 use super::oracle::{Oracle, Signed, Truth};
 use super::visitor::{self, chain};
 use rbackup::model::VersionId;
-use rbackup::service::{Error, Services, Session};
+use rbackup::service::{Caller, Error, Services};
 use sha2::Digest;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +25,7 @@ pub enum Fate {
 #[derive(Clone, Debug)]
 pub struct Account {
     /// A session, its own or a new one.
-    pub session: Option<Session>,
+    pub session: Option<Caller>,
     /// Sessions that are no longer valid.
     pub sessions_lost: u32,
     /// Why nobody can sign in, and whether the answer is that there is no such account.
@@ -163,7 +163,7 @@ impl Look {
 }
 
 /// Reads one version and compares.
-pub fn fate(services: &Services, session: &Session, id: u64, truth: &Truth) -> Fate {
+pub fn fate(services: &Services, session: &Caller, id: u64, truth: &Truth) -> Fate {
     let download = match services.download(session, VersionId(id)) {
         Ok(download) => download,
         Err(Error::NotFound(_)) => return Fate::NotFound,

@@ -350,7 +350,7 @@ impl Hearing<'_> {
                 if id <= self.oracle.newest() && again {
                     self.complain(format!("version id {id} was given twice; the newest was {}", self.oracle.newest()));
                 }
-                let (account, device) = (name.clone(), session.device().to_string());
+                let (account, device) = (name.clone(), session.device().expect("a device").to_string());
                 let sha256 = visitor::sha256(&content).to_string();
                 let (size, text) = (size as u64, false);
                 let truth = Truth {

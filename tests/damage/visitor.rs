@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use rbackup::model::{DeviceName, FilePath, Password, Secret, Sha256, SystemClock, Username};
-use rbackup::service::{Error, Policy, Services, Session, UploadRequest};
+use rbackup::service::{Caller, Error, Policy, Services, UploadRequest, Visit};
 use rbackup::store::{self, Options, Segment, Store, VolumeLimits};
 use sha2::Digest;
 use std::ops::Range;
@@ -56,7 +56,7 @@ pub fn register(services: &Services, account: &str) {
 /// Signs a device in and returns the session's secret.
 pub fn login(services: &Services, account: &str, device: &str) -> Result<String, Error> {
     let device = DeviceName::parse(device.to_owned()).expect("a device's name");
-    let signed_in = services.login(&username(account), &Secret::new(PASSWORD.to_owned()), device)?;
+    let signed_in = services.login(&username(account), &Secret::new(PASSWORD.to_owned()), device, &Visit::default())?;
     Ok(signed_in.session_id.reveal().clone())
 }
 
@@ -65,7 +65,7 @@ fn username(account: &str) -> Username {
 }
 
 /// Sends a file and returns the id of its new version and the file's id.
-pub fn upload(services: &Services, session: &Session, path: &str, content: &[u8]) -> Result<(u64, u64), Error> {
+pub fn upload(services: &Services, session: &Caller, path: &str, content: &[u8]) -> Result<(u64, u64), Error> {
     let path = FilePath::parse(path.as_bytes().to_vec()).expect("a path");
     let mut intake = services.upload(session, UploadRequest { path, size: None, mtime: None, mode: None })?;
     for piece in content.chunks(7000) {

@@ -2,8 +2,8 @@
 //! objects the same names. Beside the store a plain map of what each must find.
 
 use bytes::Bytes;
-use rbackup::model::{ObjectKind, ObjectName, RepoPath, Username};
-use rbackup::service::restic::{ObjectIntake, Owner, Proof, RepoAccess, Rights};
+use rbackup::model::{ObjectKind, ObjectName, RepoPath, Rights, Username};
+use rbackup::service::restic::{ObjectIntake, Owner, Proof, RepoAccess};
 use rbackup::service::{Error, Services};
 use sha2::Digest;
 use std::collections::BTreeMap;
@@ -64,13 +64,13 @@ impl Objects {
             ObjectStep::Remove { whose, nth } => {
                 let Some((repo, name)) = self.nth(whose, nth) else { return };
                 for _ in 0..2 {
-                    services.remove_object(&access(services, whose, repo, Rights::Full), name).expect("removed");
+                    services.remove_object(&access(services, whose, repo, Rights::FULL), name).expect("removed");
                 }
                 self.0.remove(&(whose, repo, name));
             }
             ObjectStep::RemoveAppendOnly { whose, nth } => {
                 let Some((repo, name)) = self.nth(whose, nth) else { return };
-                let removed = services.remove_object(&access(services, whose, repo, Rights::AppendOnly), name);
+                let removed = services.remove_object(&access(services, whose, repo, Rights::APPEND_ONLY), name);
                 assert_eq!(removed.is_ok(), name.kind() == ObjectKind::Locks, "{name}: {removed:?}");
                 if removed.is_ok() {
                     self.0.remove(&(whose, repo, name));
@@ -78,7 +78,7 @@ impl Objects {
             }
             ObjectStep::Drop { whose, repo } => {
                 let had = self.0.keys().any(|(of, at, _)| (*of, *at) == (whose, repo));
-                let dropped = services.remove_repo(&access(services, whose, repo, Rights::Full));
+                let dropped = services.remove_repo(&access(services, whose, repo, Rights::FULL));
                 assert!(dropped.is_ok() || !had, "{dropped:?}");
                 self.0.retain(|(of, at, _), _| (*of, *at) != (whose, repo));
             }
@@ -105,7 +105,7 @@ impl Objects {
         let mut found = BTreeMap::new();
         for whose in 0..3 {
             for repo in 0..3 {
-                let access = access(services, whose, repo, Rights::Full);
+                let access = access(services, whose, repo, Rights::FULL);
                 for kind in ObjectKind::ALL {
                     for entry in services.list_objects(&access, kind).expect("listed") {
                         let (name, size) = entry.expect("an entry");
@@ -143,7 +143,7 @@ fn named(kind: u8, body: &[u8]) -> ObjectName {
 
 fn begin(services: &Services, whose: Whose, repo: u8, name: ObjectName, body: &[u8]) -> Result<ObjectIntake, Error> {
     let length = body.len().is_multiple_of(2).then_some(body.len() as u64);
-    services.receive_object(&access(services, whose, repo, Rights::AppendOnly), name, length, Proof::Name)
+    services.receive_object(&access(services, whose, repo, Rights::APPEND_ONLY), name, length, Proof::Name)
 }
 
 fn send(intake: Result<ObjectIntake, Error>, body: &[u8]) -> Result<(), Error> {

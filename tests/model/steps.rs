@@ -1,6 +1,7 @@
 //! Everything two people may do to a store, and everything that may happen to it, as values that proptest can choose,
 //! shrink and write down. Changing the strategy changes what a kept seed stands for: then add, do not replace.
 
+use super::access::{AccessStep, access_step};
 use super::objects::ObjectStep;
 use proptest::prelude::*;
 
@@ -34,6 +35,8 @@ pub enum Step {
     Move,
     /// Something with restic's objects.
     Object(ObjectStep),
+    /// Something with sessions, tokens and passwords.
+    Access(AccessStep),
 }
 
 /// Up to sixty of them, without objects.
@@ -44,6 +47,11 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// Up to sixty of them, half with objects: a strategy of its own, so that what was kept of the other stays what it was.
 pub fn steps_with_objects() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(prop_oneof![1 => step(), 1 => object_step().prop_map(Step::Object)], 1..60)
+}
+
+/// Up to sixty of them, two of three about who may do what: a strategy of its own, for the same reason.
+pub fn steps_with_access() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(prop_oneof![1 => step(), 2 => access_step().prop_map(Step::Access)], 1..60)
 }
 
 fn object_step() -> impl Strategy<Value = ObjectStep> {

@@ -3,11 +3,12 @@
 //! Both people give their devices and files the same names, so that one who is shown the other's would not notice by
 //! the name; contents come from the same few seeds, so that equal bytes are stored for both.
 
+use super::access::Access;
 use super::objects::Objects;
 use super::steps::{Step, Who};
 use bytes::Bytes;
 use rbackup::model::{Clock, DeviceName, FileId, FilePath, Password, Sha256, SystemClock, Username, VersionId};
-use rbackup::service::{Error, Policy, Services, Session, UploadRequest};
+use rbackup::service::{Caller, Error, Policy, Services, UploadRequest, Visit};
 use rbackup::store::{Options, Store, VolumeLimits, import};
 use sha2::Digest;
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ pub type Versions = BTreeMap<u64, (Vec<u8>, Sha256, u64)>;
 pub struct Person {
     name: &'static str,
     /// The session of its last login.
-    pub session: Session,
+    pub session: Caller,
     /// What must be listed, and nothing else.
     pub versions: Versions,
     files: BTreeMap<Vec<u8>, u64>,
@@ -44,6 +45,8 @@ pub struct World {
     pub people: [Person; 2],
     /// restic's objects.
     pub objects: Objects,
+    /// Sessions and tokens of somebody else.
+    pub access: Access,
     next_version: u64,
 }
 
@@ -56,7 +59,14 @@ impl World {
             services.register(Username::parse(name.to_owned()).expect("fine"), password(name)).expect("registered");
             Person { name, session: login(&services, name), versions: Versions::new(), files: BTreeMap::new() }
         });
-        Self { home, services: Some(services), people, objects: Objects::default(), next_version: 1 }
+        Self {
+            home,
+            services: Some(services),
+            people,
+            objects: Objects::default(),
+            access: Access::default(),
+            next_version: 1,
+        }
     }
 
     /// The open store.
@@ -96,6 +106,10 @@ impl World {
             Step::Object(ref step) => {
                 let Self { services, objects, .. } = self;
                 objects.step(services.as_ref().expect("open"), step);
+            }
+            Step::Access(ref step) => {
+                let Self { services, access, .. } = self;
+                access.step(services.as_ref().expect("open"), step);
             }
         }
     }
@@ -163,7 +177,7 @@ impl World {
         let name = self.people[who].name;
         let stranger = self.people[1 - who].name;
         let username = Username::parse(name.to_owned()).expect("fine");
-        let foreign = self.services().login(&username, password(stranger).secret(), device());
+        let foreign = self.services().login(&username, password(stranger).secret(), device(), &Visit::default());
         assert!(matches!(foreign, Err(Error::BadCredentials)), "{stranger}'s password opens {name}'s account");
         let fresh = login(self.services(), name);
         let old = std::mem::replace(&mut self.people[who].session, fresh);
@@ -206,13 +220,15 @@ impl World {
     }
 
     /// Both find what is theirs, bit for bit, and nothing else.
-    pub fn compare(&self) {
+    pub fn compare(&mut self) {
         for person in &self.people {
             assert_eq!(read_all(self.services(), &person.session), person.versions, "what {} finds", person.name);
             let devices = self.services().devices(&person.session).expect("listed");
             assert_eq!(devices, [device()], "{}'s devices", person.name);
         }
         self.objects.compare(self.services());
+        let Self { services, access, .. } = self;
+        access.compare(services.as_ref().expect("open"));
     }
 }
 
@@ -220,7 +236,7 @@ fn nth_key(versions: &Versions, nth: usize) -> Option<u64> {
     versions.keys().nth(nth % versions.len().max(1)).copied()
 }
 
-fn read_all(services: &Services, session: &Session) -> Versions {
+fn read_all(services: &Services, session: &Caller) -> Versions {
     let mut found = BTreeMap::new();
     for file in services.files(session, None).expect("listed") {
         let file = file.expect("a file");
@@ -252,9 +268,9 @@ pub fn serve(store: Store) -> Services {
     Services::new(store, clock, Policy::default())
 }
 
-fn login(services: &Services, name: &str) -> Session {
+fn login(services: &Services, name: &str) -> Caller {
     let username = Username::parse(name.to_uppercase()).expect("fine");
-    let signed_in = services.login(&username, password(name).secret(), device()).expect("signed in");
+    let signed_in = services.login(&username, password(name).secret(), device(), &Visit::default()).expect("signed in");
     services.session(signed_in.session_id.reveal()).expect("live")
 }
 

@@ -108,6 +108,16 @@ fn the_small_scripts_do_what_their_first_lines_say() {
     assert_eq!(said(&house, "remove.sh", &["version", "1"]), "removed version 1\n");
     assert_eq!(said(&house, "remove.sh", &["file", "2"]), "removed file 2\n");
     assert!(house.files(&member).is_empty());
+    let token = said(&house, "token.sh", &["nightly backup", "append"]);
+    house.secret(token.trim());
+    assert!(token.starts_with("rbt_"), "{token}");
+    let nightly = script(&house, "backup-folder.sh", &[house.beside("files").as_os_str()])
+        .env("RBACKUP_SESSION", token.trim())
+        .env("RBACKUP_DEVICE", "laptop")
+        .output()
+        .expect("the script runs");
+    assert!(nightly.status.success(), "a token to append is enough for it: {}", both(&nightly));
+    assert_eq!(house.files(&member).len(), 1);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! RBackup through the border its users touch: a process, its command line, HTTP by curl. One file per capability.
 //!
-//! Nothing in here links against the server's rooms. A failing test names a sentence of the contract that is not true.
+//! Nothing in here links against the server's rooms, but for the list of routes that `rights` must miss none of, and for the
+//! wrapping of keys that `secrecy` looks for. A failing test names a sentence of the contract that is not true.
 
 mod support;
 
@@ -11,10 +12,12 @@ mod cli;
 mod damage;
 mod dedup;
 mod download;
+mod ending;
 mod examples;
 mod export;
 mod headers;
 mod isolation;
+mod keys;
 mod list;
 mod lost_volume;
 mod names;
@@ -26,8 +29,12 @@ mod rebuild;
 mod remove;
 mod restart;
 mod restic;
+mod rights;
+mod rotation;
+mod secrecy;
 mod session;
 mod status;
 mod tls;
+mod token;
 mod upload;
 mod wrong_disk;

@@ -53,6 +53,19 @@ fn everything_is_there(house: &House, device: &str) -> u64 {
     downloaded
 }
 
+/// It was opened before sessions had generations and lifetimes: it follows the rules of those from now on.
+fn a_session_of_then_rotates(house: &mut House, session: &str) {
+    let second = house.rotated(session);
+    house.restart();
+    assert_eq!(house.rotated(session), second, "a lost answer");
+    house.list_files(session, None).expect(200);
+    let third = house.rotated(&second);
+    house.list_files(&third, None).expect(200);
+    house.list_files(&second, None).expect(200);
+    house.list_files(session, None).refused(401, "no_session");
+    house.list_files(&third, None).refused(401, "no_session");
+}
+
 #[test]
 fn a_store_of_format_1_opens_and_gives_everything_back() {
     let mut house = inherited();
@@ -61,6 +74,7 @@ fn a_store_of_format_1_opens_and_gives_everything_back() {
     let session = std::fs::read_to_string(stored().join("session-of-anna")).expect("the session beside the store");
     house.secret(session.trim());
     house.list_files(session.trim(), None).expect(200);
+    a_session_of_then_rotates(&mut house, session.trim());
     house.stop();
     let ran = house.run(&["check"]);
     assert_eq!(ran.status.code(), Some(0), "{ran:?}");
@@ -99,6 +113,42 @@ fn a_store_of_format_1_with_restics_objects_gives_them_back() {
             assert_eq!(ran.status.code(), Some(0), "{ran:?}");
         }
     }
+}
+
+/// Generations, tokens and changed passwords came later, under the same number of the format.
+#[test]
+fn a_store_of_format_1_with_sessions_and_tokens_knows_who_may_do_what() {
+    let stored = stored().with_file_name("format-1-access");
+    let text = std::fs::read_to_string(stored.join("anna.json")).expect("what is beside the store");
+    let anna: Value = serde_json::from_str(&text).expect("it is JSON");
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let [g0, g1, g2] = [0, 1, 2].map(|at| text(&anna["sessions"][at]));
+    let (token, revoked) = (text(&anna["token"]), text(&anna["revoked"]));
+    let mut house = copy_of(&stored);
+    for words in [&["check"][..], &["rebuild"], &["check"]] {
+        house.set_clock(anna["made"].as_u64().expect("a moment"));
+        house.open();
+        let listed = house.list_files(&token, None).expect(200).json();
+        assert_eq!(listed[0]["original_name"], "/kept");
+        assert_eq!(house.download(&token, 1).expect(200).body, b"kept under a changed password");
+        house.remove_version(&token, 1).refused(403, "forbidden");
+        house.list_files(&revoked, None).refused(401, "no_session");
+        assert_eq!(house.rotated(&g1), g2, "the newest is unused: the same again");
+        house.list_files(&g1, None).expect(200);
+        for old in ["the first password", "an old password"] {
+            house.login(Way::Form, "laptop", "anna", old).refused(401, "bad_credentials");
+        }
+        let restic = house.curl("/restic/x/config").args(["-u", "anna:a later password"]).send();
+        assert_eq!(restic.status, 404);
+        house.stop();
+        let ran = house.run(words);
+        assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+    }
+    house.open();
+    house.list_files(&g2, None).expect(200);
+    house.list_files(&g0, None).refused(401, "no_session");
+    house.list_files(&g2, None).refused(401, "no_session");
+    house.list_files(&token, None).expect(200);
 }
 
 /// Planted: with a volume missing the same comparison must fail.

@@ -15,13 +15,13 @@ use crate::server::guard::FILE_HASH;
 use crate::server::range::{self, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::Request;
-use crate::service::{Download, Session};
+use crate::service::{Caller, Download};
 
 /// Brings a version.
-pub async fn version(context: Context, session: Session, request: Request) -> Result<Reply, Error> {
+pub async fn version(context: Context, caller: Caller, request: Request) -> Result<Reply, Error> {
     let version = VersionId(request.query()?.required_number("file_version_id")?);
     let services = context.services.clone();
-    let download = context.bridge.call(move || services.download(&session, version)).await?;
+    let download = context.bridge.call(move || services.download(&caller, version)).await?;
     let etag = format!("\"{}\"", download.hash());
     if range::if_none_match(request.header(header::IF_NONE_MATCH), &etag) {
         return Ok(described(Reply::empty(StatusCode::NOT_MODIFIED), &download, &etag));

@@ -9,21 +9,21 @@ use crate::server::bridge::PieceSizes;
 use crate::server::error::Error;
 use crate::server::reply::Reply;
 use crate::server::request::Request;
-use crate::service::{self, FileListing, Session};
+use crate::service::{self, Caller, FileListing};
 use crate::wire;
 
 /// The names of the account's devices.
-pub async fn devices(context: Context, session: Session) -> Result<Reply, Error> {
-    let devices = context.bridge.call(move || context.services.devices(&session)).await?;
+pub async fn devices(context: Context, caller: Caller) -> Result<Reply, Error> {
+    let devices = context.bridge.call(move || context.services.devices(&caller)).await?;
     let names: Vec<&str> = devices.iter().map(DeviceName::as_str).collect();
     Ok(Reply::json(StatusCode::OK, &names))
 }
 
 /// The account's files, or one device's.
-pub async fn files(context: Context, session: Session, request: Request) -> Result<Reply, Error> {
+pub async fn files(context: Context, caller: Caller, request: Request) -> Result<Reply, Error> {
     let device = request.query()?.text("device_id")?.map(DeviceName::parse).transpose()?;
     let services = context.services.clone();
-    let listing = context.bridge.call(move || services.files(&session, device.as_ref())).await?;
+    let listing = context.bridge.call(move || services.files(&caller, device.as_ref())).await?;
     let sizes =
         PieceSizes { bytes_max: 2 * limits::LISTING_PIECE_BYTES, waiting_max: limits::LISTING_PIECES_WAITING_MAX };
     let pieces = context.bridge.body_out(ArrayPieces::new(listing), sizes, &request).await?;

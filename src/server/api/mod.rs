@@ -5,6 +5,10 @@ pub mod status;
 
 pub mod account;
 
+pub mod session;
+
+pub mod token;
+
 pub mod files;
 
 pub mod upload;

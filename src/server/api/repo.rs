@@ -5,13 +5,13 @@ use warp::http::StatusCode;
 use crate::server::Context;
 use crate::server::error::Error;
 use crate::server::reply::Reply;
-use crate::service::Session;
+use crate::service::Caller;
 use crate::service::restic::RepoReport;
 use crate::wire::repo::{LockJson, RepoJson};
 
 /// All of them, by name.
-pub async fn list(context: Context, session: Session) -> Result<Reply, Error> {
-    let reports = context.bridge.call(move || context.services.repo_reports(&session)).await?;
+pub async fn list(context: Context, caller: Caller) -> Result<Reply, Error> {
+    let reports = context.bridge.call(move || context.services.repo_reports(&caller)).await?;
     let repos: Vec<RepoJson> = reports.iter().map(json).collect();
     Ok(Reply::json(StatusCode::OK, &repos))
 }

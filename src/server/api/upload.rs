@@ -1,6 +1,6 @@
 //! `PUT` and `POST /upload`: a file as a multipart form or as a raw body.
 //!
-//! Promises: session, query, headers and space are checked before the body is asked for; nothing is kept unless everything
+//! Promises: caller, query, headers and space are checked before the body is asked for; nothing is kept unless everything
 //! was right. Never: holds more of a file than a piece.
 
 use bytes::Bytes;
@@ -15,14 +15,14 @@ use crate::server::multipart::{self, Event, MultipartError, Splitter};
 use crate::server::query::{Query, QueryError};
 use crate::server::reply::Reply;
 use crate::server::request::Request;
-use crate::service::{self, Intake, Session, UploadRequest};
+use crate::service::{self, Caller, Intake, UploadRequest};
 use crate::wire::file::FileJson;
 
 /// Takes a file in and answers with all its versions.
-pub async fn file(context: Context, session: Session, request: Request) -> Result<Reply, Error> {
+pub async fn file(context: Context, caller: Caller, request: Request) -> Result<Reply, Error> {
     let form = Form::of(&request)?;
     let upload = upload_request(&request, &form)?;
-    let intake = context.bridge.call(move || context.services.upload(&session, upload)).await?;
+    let intake = context.bridge.call(move || context.services.upload(&caller, upload)).await?;
     let file = match form {
         Form::Multipart(splitter) => context.bridge.body_in(request.body, Parts::new(splitter, intake)).await?,
         Form::Raw { declared } => context.bridge.body_in(request.body, Raw { intake, declared }).await?,

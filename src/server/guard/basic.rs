@@ -1,19 +1,21 @@
-//! restic's way to say who asks: HTTP Basic, with the name and password of an account.
+//! restic's way to say who asks: HTTP Basic, with the name of an account and its password or one of its tokens.
 //!
-//! Promises: `/restic/x` is always the caller's own `x`; argon2 runs once per password and ten minutes; a wrong name and a wrong
-//! password look the same. Never: keeps or prints what was presented.
+//! Promises: `/restic/x` is always the caller's own `x`; argon2 runs once per password and ten minutes, and never for a token; a
+//! wrong name, a wrong password and a token that ended look the same. Never: keeps or prints what was presented.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use warp::http::{HeaderMap, header};
 use zeroize::Zeroizing;
 
-use crate::model::{RepoPath, Secret, Username, limits};
+use super::{Presented, by_secret, by_token, visit};
+use crate::model::{RepoPath, Rights, Secret, Username, limits};
 use crate::server::Context;
 use crate::server::error::Error;
+use crate::server::request::Request;
 use crate::server::restic::{Admission, Gate};
-use crate::service;
-use crate::service::restic::{Credentials, Owner, RepoAccess, Rights};
+use crate::service::restic::{Credentials, Owner, RepoAccess};
+use crate::service::{self, Services};
 
 /// A name and a password in base64, with room for what is longer than either may be.
 const BASIC_BYTES_MAX: usize = 2 * (limits::USERNAME_BYTES_MAX + limits::PASSWORD_BYTES_MAX);
@@ -34,16 +36,28 @@ pub fn presented(headers: &HeaderMap) -> Option<(String, Secret<String>)> {
 pub struct AccountGate;
 
 impl Gate for AccountGate {
-    fn admit<'a>(&'a self, context: &'a Context, headers: &'a HeaderMap, repo: RepoPath) -> Admission<'a> {
+    fn admit<'a>(&'a self, context: &'a Context, request: &'a Request, repo: RepoPath) -> Admission<'a> {
         Box::pin(async move {
-            let owner = account_owner(context, headers).await?;
-            Ok(RepoAccess::new(&owner, repo, Rights::Full))
+            let owner = account_owner(context, request).await?;
+            Ok(RepoAccess::new(&owner, repo, Rights::FULL))
         })
     }
 }
 
-async fn account_owner(context: &Context, headers: &HeaderMap) -> Result<Owner, Error> {
-    let (name, password) = presented(headers).ok_or(Error::NeedCredentials)?;
+async fn account_owner(context: &Context, request: &Request) -> Result<Owner, Error> {
+    let (name, password) = match Presented::of(&request.headers) {
+        Presented::Password { name, password } => (name, password),
+        Presented::Nothing => return Err(Error::NeedCredentials),
+        Presented::Secret(secret) if !Services::is_token(&secret) => return Err(Error::NeedCredentials),
+        Presented::Secret(secret) => {
+            let caller = by_secret(context, secret, visit(request)).await.map_err(refused)?;
+            return Ok(context.services.owner_of(&caller)?);
+        }
+        Presented::Token { name, secret } => {
+            let caller = by_token(context, name, secret, visit(request)).await.map_err(refused)?;
+            return Ok(context.services.owner_of(&caller)?);
+        }
+    };
     let name = Username::parse(name).map_err(|_| Error::NeedCredentials)?;
     let credentials = Credentials { name, password };
     let (services, asked) = (context.services.clone(), credentials.clone());
@@ -52,10 +66,15 @@ async fn account_owner(context: &Context, headers: &HeaderMap) -> Result<Owner, 
     }
     let services = context.services.clone();
     let verified = context.bridge.call_password(move || services.owner(&credentials)).await;
-    verified.map_err(|error| match error {
-        Error::Service(service::Error::BadCredentials) => Error::NeedCredentials,
+    verified.map_err(refused)
+}
+
+/// Whoever is refused is asked again for a name and a password.
+fn refused(error: Error) -> Error {
+    match error {
+        Error::Service(service::Error::BadCredentials | service::Error::NoSession) => Error::NeedCredentials,
         other => other,
-    })
+    }
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
-use crate::model::{RepoPath, Username};
+use crate::model::{RepoPath, Rights, Username};
 use crate::server::api::repo::json;
-use crate::service::restic::{Owner, RepoAccess, RepoReport, Rights, Takeover};
+use crate::service::restic::{Owner, RepoAccess, RepoReport, Takeover};
 use crate::service::{Error, Services, Thing};
 use crate::wire::errand::{Errand, Said};
 
@@ -67,7 +67,7 @@ fn owner(services: &Services, account: Option<String>) -> Result<Owner, Refused>
 
 fn access(owner: &Owner, repo: &str) -> Result<RepoAccess, Refused> {
     let path = RepoPath::parse(repo).map_err(|invalid| Refused(USAGE, invalid.to_string()))?;
-    Ok(RepoAccess::new(owner, path, Rights::Full))
+    Ok(RepoAccess::new(owner, path, Rights::FULL))
 }
 
 fn report(services: &Services, access: &RepoAccess) -> Result<RepoReport, Refused> {

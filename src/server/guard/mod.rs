@@ -1,7 +1,7 @@
-//! Who may ask. The only place that turns a presented secret into a [`Session`] or, below it, into a `RepoAccess`.
+//! Who may ask. The only place that turns a presented secret into a [`Caller`] or, below it, into a `RepoAccess`.
 //!
 //! Promises: a request made by somebody else's web page is refused before anything else is looked at; handlers of guarded
-//! routes cannot be called without what [`session`] returns. Never: takes a cookie, keeps or prints what was presented.
+//! routes cannot be called without what [`caller`] returns. Never: takes a cookie, keeps or prints what was presented.
 
 pub mod basic;
 pub mod errand;
@@ -9,9 +9,13 @@ pub mod realm;
 
 use warp::http::{HeaderMap, header};
 
+use zeroize::Zeroizing;
+
 use super::Context;
 use super::error::Error;
-use crate::service::{self, Session};
+use super::request::{Peer, Request};
+use crate::model::{Secret, Username, limits};
+use crate::service::{self, Caller, Services, Visit};
 
 /// Carries a session's secret.
 const SESSION_PASS: &str = "rbackup-session-pass";
@@ -45,17 +49,124 @@ fn same_host(origin: &str, host: Option<&str>) -> bool {
     host.is_some_and(|host| !host.is_empty() && without_port(host) == without_port(host_of_origin))
 }
 
-/// The live session that the request presents.
-pub async fn session(context: &Context, headers: &HeaderMap) -> Result<Session, Error> {
-    let presented = headers.get(SESSION_PASS).and_then(|value| value.to_str().ok());
-    let presented = zeroize::Zeroizing::new(presented.ok_or(service::Error::NoSession)?.to_owned());
-    let services = context.services.clone();
-    let session = context.bridge.call(move || services.session(&presented)).await?;
-    let named = headers.get(DEVICE).map(|value| value.as_bytes());
-    if named.is_some_and(|name| name != session.device().as_str().as_bytes()) {
-        return Err(Error::WrongDevice);
+/// Where the request comes from, and with what.
+pub fn visit(request: &Request) -> Visit {
+    let agent = request.headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let agent = agent.unwrap_or_default().chars().filter(|letter| !letter.is_control()).collect::<String>();
+    Visit {
+        address: match request.connection.peer {
+            Peer::Tcp(address) => address.ip().to_canonical().to_string(),
+            peer @ Peer::Unix { .. } => peer.to_string(),
+        },
+        agent: agent[..agent.floor_char_boundary(limits::USER_AGENT_BYTES_MAX)].to_owned(),
+        device: request.headers.get(DEVICE).map(|name| name.as_bytes().to_vec()),
     }
-    Ok(session)
+}
+
+/// Whoever presents a session or a token; found once, for the whole request.
+pub async fn caller(context: &Context, request: &Request) -> Result<Caller, Error> {
+    match Presented::of(&request.headers) {
+        Presented::Secret(secret) => by_secret(context, secret, visit(request)).await,
+        Presented::Token { name, secret } => by_token(context, name, secret, visit(request)).await,
+        Presented::Password { .. } | Presented::Nothing => Err(service::Error::NoSession.into()),
+    }
+}
+
+/// The same for an account's own affairs, where its name and password do too.
+pub async fn caller_or_password(context: &Context, request: &Request) -> Result<Caller, Error> {
+    let Presented::Password { name, password } = Presented::of(&request.headers) else {
+        return caller(context, request).await;
+    };
+    let name = Username::parse(name).map_err(|_| service::Error::BadCredentials)?;
+    let services = context.services.clone();
+    context.bridge.call_password(move || services.caller_by_password(&name, &password)).await
+}
+
+/// What a request presents that only a session may ask.
+pub fn session_alone(request: &Request) -> Result<(Zeroizing<String>, Visit), Error> {
+    let presented = request.headers.get(SESSION_PASS).and_then(|value| value.to_str().ok());
+    let presented = presented.ok_or(service::Error::NoSession)?;
+    Ok((Zeroizing::new(presented.to_owned()), visit(request)))
+}
+
+/// What a request presents. The header of our own counts before `Authorization`, which a proxy in between may want for itself.
+pub enum Presented {
+    /// A session or a token.
+    Secret(Zeroizing<String>),
+    /// A token in the place of a password.
+    Token {
+        /// The account's name.
+        name: String,
+        /// The token.
+        secret: Zeroizing<String>,
+    },
+    /// A name and a password.
+    Password {
+        /// The account's name.
+        name: String,
+        /// Its password.
+        password: Secret<String>,
+    },
+    /// Nothing that could be read.
+    Nothing,
+}
+
+impl Presented {
+    /// What stands in the headers.
+    pub fn of(headers: &HeaderMap) -> Self {
+        if let Some(value) = headers.get(SESSION_PASS) {
+            let text = value.to_str().map(|text| Zeroizing::new(text.to_owned()));
+            return text.map_or(Self::Nothing, Self::Secret);
+        }
+        if let Some(token) = bearer(headers).filter(|text| Services::is_token(text)) {
+            return Self::Secret(token);
+        }
+        match basic::presented(headers) {
+            Some((name, password)) if Services::is_token(password.reveal()) => {
+                Self::Token { name, secret: Zeroizing::new(password.reveal().clone()) }
+            }
+            Some((name, password)) => Self::Password { name, password },
+            None => Self::Nothing,
+        }
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<Zeroizing<String>> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| Zeroizing::new(token.trim().to_owned()))
+}
+
+/// The caller with this secret. What has to be on the disk first is; what need not is written beside.
+pub async fn by_secret(context: &Context, secret: Zeroizing<String>, visit: Visit) -> Result<Caller, Error> {
+    let services = context.services.clone();
+    let found = context.bridge.call(move || Ok::<_, Error>(services.caller(&secret, &visit))).await;
+    let (caller, follow) = found?;
+    if let Some(follow) = follow {
+        let (services, bridge, must) = (context.services.clone(), context.bridge.clone(), follow.is_must());
+        let written = async move { bridge.call_change(move || services.follow(follow)).await };
+        if must {
+            written.await?;
+        } else {
+            tokio::spawn(
+                async move { written.await.inspect_err(|error| tracing::debug!(%error, "a use was not noted")) },
+            );
+        }
+    }
+    Ok(caller?)
+}
+
+/// The same for a token that came with a name, which must be its account's.
+pub async fn by_token(
+    context: &Context,
+    name: String,
+    secret: Zeroizing<String>,
+    visit: Visit,
+) -> Result<Caller, Error> {
+    let name = Username::parse(name).map_err(|_| service::Error::NoSession)?;
+    let caller = by_secret(context, secret, visit).await?;
+    let (services, asked) = (context.services.clone(), caller.clone());
+    let is_named = context.bridge.call(move || services.is_named(&asked, &name)).await?;
+    if is_named { Ok(caller) } else { Err(service::Error::NoSession.into()) }
 }
 
 /// The declared hash's header, which raw uploads send and downloads answer.

@@ -10,11 +10,12 @@ use warp::http::HeaderMap;
 
 use super::basic;
 use crate::model::repo::REPO_DEPTH_MAX;
-use crate::model::{Invalid, RepoPath, Secret, Username};
+use crate::model::{Invalid, RepoPath, Rights, Secret, Username};
 use crate::server::Context;
 use crate::server::error::Error;
+use crate::server::request::Request;
 use crate::server::restic::{Admission, Gate};
-use crate::service::restic::{Owner, Proof, RepoAccess, Rights};
+use crate::service::restic::{Owner, Proof, RepoAccess};
 use crate::service::{self, Services, Users};
 
 /// The realm that belongs to no account.
@@ -98,7 +99,7 @@ impl Realm {
         let realm = Self {
             owner,
             base: RepoPath::parse(&path)?,
-            rights: if wish.append_only { Rights::AppendOnly } else { Rights::Full },
+            rights: if wish.append_only { Rights::APPEND_ONLY } else { Rights::FULL },
             private: wish.private_repos,
             users: None,
             manners: Manners::Rclone,
@@ -176,9 +177,9 @@ impl Realm {
 }
 
 impl Gate for Arc<Realm> {
-    fn admit<'a>(&'a self, context: &'a Context, headers: &'a HeaderMap, repo: RepoPath) -> Admission<'a> {
+    fn admit<'a>(&'a self, context: &'a Context, request: &'a Request, repo: RepoPath) -> Admission<'a> {
         Box::pin(async move {
-            let user = self.user(context, headers).await?;
+            let user = self.user(context, &request.headers).await?;
             self.access(user.as_deref(), &repo)
         })
     }

@@ -9,7 +9,7 @@ mod object;
 
 use std::pin::Pin;
 
-use warp::http::{HeaderMap, Method, StatusCode};
+use warp::http::{Method, StatusCode};
 
 use crate::model::repo::REPO_DEPTH_MAX;
 use crate::model::{Locator, ObjectKind, ObjectName, RepoPath, Resource};
@@ -17,6 +17,7 @@ use crate::server::Context;
 use crate::server::error::Error;
 use crate::server::reply::Reply;
 use crate::server::request::Request;
+use crate::server::vigil::Vigil;
 use crate::service::restic::{Proof, RepoAccess};
 
 /// What becomes of somebody who asks for a repository.
@@ -24,8 +25,8 @@ pub type Admission<'a> = Pin<Box<dyn Future<Output = Result<RepoAccess, Error>> 
 
 /// Decides who may do what. Every gate lives in `server/guard`.
 pub trait Gate: Send + Sync {
-    /// The access of whoever sent these headers to the repository that the path names.
-    fn admit<'a>(&'a self, context: &'a Context, headers: &'a HeaderMap, repo: RepoPath) -> Admission<'a>;
+    /// The access of whoever sent this request to the repository that the path names.
+    fn admit<'a>(&'a self, context: &'a Context, request: &'a Request, repo: RepoPath) -> Admission<'a>;
 
     /// How many segments a repository's path may have here.
     fn depth_max(&self) -> usize {
@@ -37,6 +38,17 @@ pub trait Gate: Send + Sync {
         Proof::Name
     }
 }
+
+/// Every way to ask, for tests that must miss none.
+pub const ROUTES: &[(&str, &str)] = &[
+    ("POST", "/restic/{repo}/?create=true"),
+    ("DELETE", "/restic/{repo}/"),
+    ("GET", "/restic/{repo}/{kind}/"),
+    ("HEAD", "/restic/{repo}/{kind}/{name}"),
+    ("GET", "/restic/{repo}/{kind}/{name}"),
+    ("POST", "/restic/{repo}/{kind}/{name}"),
+    ("DELETE", "/restic/{repo}/{kind}/{name}"),
+];
 
 /// What a method means for a resource.
 enum Action {
@@ -53,7 +65,19 @@ enum Action {
 pub async fn answer(context: Context, gate: &dyn Gate, rest: &str, request: Request) -> Result<Reply, Error> {
     let Locator { repo, resource } = Locator::parse(rest, gate.depth_max()).ok_or(Error::NoRoute)?;
     let action = Action::of(resource, &request.method)?;
-    let access = gate.admit(&context, &request.headers, repo).await?;
+    let access = gate.admit(&context, &request, repo).await?;
+    let (watching, standing, connection) = (context.clone(), access.standing().clone(), request.connection.clone());
+    let reply = done(context, access, action, gate.proof(), request).await?;
+    Ok(reply.watched(|| Vigil::begin(&watching, standing, connection)))
+}
+
+async fn done(
+    context: Context,
+    access: RepoAccess,
+    action: Action,
+    proof: Proof,
+    request: Request,
+) -> Result<Reply, Error> {
     match action {
         Action::CreateRepo => create(context, access, request).await,
         // A whole repository goes by `rbackup repo remove` alone: no client of restic's ever asks for it.
@@ -61,7 +85,7 @@ pub async fn answer(context: Context, gate: &dyn Gate, rest: &str, request: Requ
         Action::List(kind) => list::objects(context, access, kind, request).await,
         Action::Stat(name) => object::stat(context, access, name).await,
         Action::Read(name) => object::read(context, access, name, request).await,
-        Action::Receive(name) => object::receive(context, access, name, gate.proof(), request).await,
+        Action::Receive(name) => object::receive(context, access, name, proof, request).await,
         Action::Remove(name) => object::remove(context, access, name).await,
     }
 }

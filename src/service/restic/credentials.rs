@@ -8,8 +8,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::model::random::random;
-use crate::model::{AccountId, Secret, Username};
-use crate::service::{Error, Services, Session};
+use crate::model::{AccountId, RepoPath, Rights, Secret, Username};
+use crate::service::caller::lies_below;
+use crate::service::{Caller, Error, Services, Standing};
+use crate::store::Credential;
 
 /// Restic asks with every request; what changes an account counts at once, so this bounds only the rest.
 const REMEMBERED: Duration = Duration::from_secs(600);
@@ -17,15 +19,43 @@ const REMEMBERED: Duration = Duration::from_secs(600);
 const REMEMBERED_MAX: usize = 1024;
 
 /// Somebody who may use an account's repositories: it signed in, or the machine's owner vouched for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     account: AccountId,
+    rights: Rights,
+    prefix: Option<Vec<u8>>,
+    standing: Standing,
 }
 
 impl Owner {
     /// The account.
     pub fn account(&self) -> AccountId {
         self.account
+    }
+
+    /// What it may do to them.
+    pub(super) fn rights(&self) -> Rights {
+        self.rights
+    }
+
+    /// The only repository at or below which it may see any.
+    pub(super) fn prefix(&self) -> Option<&[u8]> {
+        self.prefix.as_deref()
+    }
+
+    /// What it rests on.
+    pub(super) fn standing(&self) -> Standing {
+        self.standing.clone()
+    }
+
+    /// Whether a repository exists for it.
+    pub(super) fn sees(&self, repo: &RepoPath) -> bool {
+        self.prefix().is_none_or(|prefix| lies_below(prefix, repo.as_str().as_bytes()))
+    }
+
+    fn full(account: u64, credential: Credential) -> Self {
+        let standing = Standing { credential, until: None };
+        Self { account: AccountId(account), rights: Rights::FULL, prefix: None, standing }
     }
 }
 
@@ -48,7 +78,7 @@ pub(in crate::service) struct Remembered {
 #[derive(Clone, Copy)]
 struct Entry {
     account: u64,
-    epoch: u64,
+    epoch: u32,
     since: Instant,
 }
 
@@ -95,9 +125,9 @@ impl Services {
         let remembered = &self.inner.remembered;
         let found = remembered.hash(credentials).and_then(|hash| remembered.find(&hash));
         let Some(entry) = found else { return Ok(None) };
-        let epoch = self.inner.store.catalog().account_epoch(entry.account)?;
-        let known = epoch == Some(entry.epoch);
-        Ok(known.then_some(Owner { account: AccountId(entry.account) }))
+        let credential = Credential::Password { account: entry.account, epoch: entry.epoch };
+        let is_valid = self.inner.store.catalog().is_valid(&credential)?;
+        Ok(is_valid.then_some(Owner::full(entry.account, credential)))
     }
 
     /// The owner with these credentials. Runs argon2 unless they are remembered, also for unknown names.
@@ -106,28 +136,43 @@ impl Services {
         if let Some(owner) = self.remembered_owner(credentials)? {
             return Ok(owner);
         }
-        let (account, epoch) = self.verify_password(&credentials.name, &credentials.password)?;
+        let (row, _) = self.open_account(&credentials.name, &credentials.password)?;
+        let (account, epoch) = (row.added.account, row.epoch);
         let entry = Entry { account, epoch, since: Instant::now() };
         if let Some(hash) = self.inner.remembered.hash(credentials) {
             self.inner.remembered.put(hash, entry);
         }
-        Ok(Owner { account: AccountId(account) })
+        Ok(Owner::full(account, Credential::Password { account, epoch }))
     }
 
-    /// The owner that a session is of.
-    pub fn owner_of(&self, session: &Session) -> Owner {
-        Owner { account: session.account() }
+    /// The owner that a caller stands for. A repository belongs to no device, so who may see only one device sees none.
+    pub fn owner_of(&self, caller: &Caller) -> Result<Owner, Error> {
+        if caller.bound {
+            return Err(Error::Forbidden);
+        }
+        // A path of files begins with a slash, that of a repository does not.
+        let prefix = caller.prefix.as_ref().map(|path| path.strip_prefix(b"/").unwrap_or(path).to_vec());
+        Ok(Owner { account: caller.account(), rights: caller.rights, prefix, standing: caller.standing() })
+    }
+
+    /// Whether a caller belongs to the account of this name.
+    pub fn is_named(&self, caller: &Caller, name: &Username) -> Result<bool, Error> {
+        let row = self.inner.store.catalog().account(caller.account)?;
+        Ok(row.is_some_and(|row| row.added.folded == name.folded()))
     }
 
     /// The owner of the account-less realm: for whoever reaches this machine's own socket or listener for it.
     pub fn local_owner(&self) -> Owner {
-        Owner { account: AccountId::LOCAL }
+        Owner::full(AccountId::LOCAL.0, Credential::Word { account: AccountId::LOCAL.0 })
     }
 
     /// The owner of the account of that name, without a password: for whom the machine's owner vouches.
     pub fn owner_named(&self, name: &Username) -> Result<Option<Owner>, Error> {
         let account = self.inner.store.catalog().account_by_name(&name.folded())?;
-        Ok(account.map(|account| Owner { account: AccountId(account.account) }))
+        Ok(account.map(|row| {
+            let account = row.added.account;
+            Owner::full(account, Credential::Word { account })
+        }))
     }
 }
 

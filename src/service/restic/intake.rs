@@ -39,6 +39,7 @@ pub struct ObjectIntake {
 impl Services {
     /// Makes the repository; one that is there is left as it is.
     pub fn create_repo(&self, access: &RepoAccess) -> Result<(), Error> {
+        access.require_adding()?;
         self.inner.create_repo(access)
     }
 
@@ -51,6 +52,7 @@ impl Services {
         length: Option<u64>,
         proof: Proof,
     ) -> Result<ObjectIntake, Error> {
+        access.require_adding()?;
         require_length(length.unwrap_or(0))?;
         let room = room_for(name, length);
         match (self.inner.object(access, name)?, length) {
@@ -131,12 +133,12 @@ impl ObjectIntake {
         let account = self.access.account.0;
         let root = self.tree.finish(&mut self.draft, account)?;
         let path = self.access.repo.as_str();
-        if self.inner.store.catalog().repo(account, path)?.is_none() {
+        if self.inner.repo(&self.access)?.is_none() {
             self.inner.create_repo(&self.access)?;
         }
         let object = ObjectRow { size: self.size, added: self.inner.clock.now().0, root };
         let operation = RepoOperation::Add { account, path: path.to_owned(), name: self.name, object };
-        match self.draft.commit(Operation::Repo(operation)) {
+        match self.draft.commit(Operation::Repo(operation).by(self.access.credential())) {
             Ok(_) => Ok(()),
             Err(store::Error::Exists) => Err(Error::ObjectExists),
             Err(store::Error::Missing) => Err(Error::NotFound(Thing::Repo)),
@@ -164,7 +166,7 @@ impl Inner {
     fn create_repo(&self, access: &RepoAccess) -> Result<(), Error> {
         let (account, path) = (access.account.0, access.repo.as_str().to_owned());
         let operation = RepoOperation::Create { account, path, at: self.clock.now().0 };
-        self.store.commit(Operation::Repo(operation))?;
+        self.store.commit(Operation::Repo(operation).by(access.credential()))?;
         Ok(())
     }
 }

@@ -17,17 +17,9 @@ pub use self::object::{ObjectListing, ObjectStat, StoredObject};
 pub use self::repo::{RepoReport, RepoSummary, RepoUsage};
 pub use self::takeover::Takeover;
 
-use crate::model::{AccountId, ObjectKind, RepoPath};
-use crate::service::Error;
-
-/// How much somebody may do to a repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rights {
-    /// Everything.
-    Full,
-    /// Add and read; remove nothing but locks.
-    AppendOnly,
-}
+use crate::model::{AccountId, ObjectKind, RepoPath, Rights, Scope};
+use crate::service::{Error, Inner, Standing};
+use crate::store::{Credential, RepoRow};
 
 /// Proof that a request may work on one repository, and how far. Made from an [`Owner`] by `server/guard` alone, and by what reads
 /// the socket's preamble (`tests/house.rs` holds that); everything below asks nothing more.
@@ -36,12 +28,16 @@ pub struct RepoAccess {
     account: AccountId,
     repo: RepoPath,
     rights: Rights,
+    standing: Standing,
 }
 
 impl RepoAccess {
-    /// Access to `repo` among the repositories of `owner`. `repo` must come from the one parse of what was asked for.
+    /// Access to `repo` among the repositories of `owner`, with as many of its rights as `rights` has. `repo` must come from the one
+    /// parse of what was asked for.
     pub fn new(owner: &Owner, repo: RepoPath, rights: Rights) -> Self {
-        Self { account: owner.account(), repo, rights }
+        let sees = owner.sees(&repo);
+        let rights = if sees { owner.rights().and(rights) } else { Rights::NONE };
+        Self { account: owner.account(), repo, rights, standing: owner.standing() }
     }
 
     /// Whose repository it is.
@@ -59,11 +55,51 @@ impl RepoAccess {
         self.rights
     }
 
-    /// Locks come and go with every backup, so they may always be removed.
+    /// What has to stay true while it is answered.
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// What it works with.
+    fn credential(&self) -> &Credential {
+        &self.standing.credential
+    }
+
+    fn require_adding(&self) -> Result<(), Error> {
+        self.require_any(&[Scope::Append])
+    }
+
+    /// Names and sizes.
+    fn require_listing(&self) -> Result<(), Error> {
+        self.require_any(&[Scope::Append, Scope::Read])
+    }
+
+    /// Contents. A backup reads what is there, so whoever may append may read.
+    fn require_reading(&self) -> Result<(), Error> {
+        self.require_any(&[Scope::Append, Scope::Restore])
+    }
+
+    /// Locks come and go with every backup, so whoever may make them may remove them.
     fn require_removal(&self, kind: ObjectKind) -> Result<(), Error> {
-        match (self.rights, kind) {
-            (Rights::Full, _) | (_, ObjectKind::Locks) => Ok(()),
-            (Rights::AppendOnly, _) => Err(Error::AppendOnly),
+        match (self.rights.has(Scope::Append), kind) {
+            (true, ObjectKind::Locks) => Ok(()),
+            (true, _) if !self.rights.has(Scope::Delete) => Err(Error::AppendOnly),
+            _ => self.require_any(&[Scope::Delete]),
         }
+    }
+
+    fn require_any(&self, scopes: &[Scope]) -> Result<(), Error> {
+        if scopes.iter().any(|scope| self.rights.has(*scope)) { Ok(()) } else { Err(Error::Forbidden) }
+    }
+}
+
+impl Inner {
+    /// The repository's row, if it is there and what the access rests on is still valid.
+    fn repo(&self, access: &RepoAccess) -> Result<Option<RepoRow>, Error> {
+        let catalog = self.store.catalog();
+        if !catalog.is_valid(access.credential())? {
+            return Err(Error::NoSession);
+        }
+        Ok(catalog.repo(access.account.0, access.repo.as_str())?)
     }
 }

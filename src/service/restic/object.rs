@@ -36,20 +36,23 @@ pub struct ObjectListing(Option<Objects<ObjectRow>>);
 impl Services {
     /// What is known of an object.
     pub fn stat_object(&self, access: &RepoAccess, name: ObjectName) -> Result<ObjectStat, Error> {
+        access.require_listing()?;
         let row = self.inner.object(access, name)?.ok_or(Error::NotFound(Thing::Object))?;
         Ok(ObjectStat { size: row.size, added: Timestamp(row.added) })
     }
 
     /// Looks an object up; all that can be refused is refused here, before the first byte.
     pub fn open_object(&self, access: &RepoAccess, name: ObjectName) -> Result<StoredObject, Error> {
+        access.require_reading()?;
         let row = self.inner.object(access, name)?.ok_or(Error::NotFound(Thing::Object))?;
         Ok(StoredObject { inner: Arc::clone(&self.inner), name, row })
     }
 
     /// The objects of one kind; none in a repository that is not there.
     pub fn list_objects(&self, access: &RepoAccess, kind: ObjectKind) -> Result<ObjectListing, Error> {
+        access.require_listing()?;
         let catalog = self.inner.store.catalog();
-        let repo = catalog.repo(access.account.0, access.repo.as_str())?;
+        let repo = self.inner.repo(access)?;
         Ok(ObjectListing(repo.map(|repo| catalog.objects(access.account.0, repo.repo, kind))))
     }
 
@@ -58,7 +61,7 @@ impl Services {
         access.require_removal(name.kind())?;
         let (account, path) = (access.account.0, access.repo.as_str().to_owned());
         let operation = RepoOperation::Remove { account, path, name, removal: self.removal_by(AUTHOR) };
-        self.inner.store.commit(Operation::Repo(operation))?;
+        self.inner.store.commit(Operation::Repo(operation).by(access.credential()))?;
         Ok(())
     }
 }
@@ -67,7 +70,7 @@ impl Inner {
     /// An object's row, if it is there.
     pub(super) fn object(&self, access: &RepoAccess, name: ObjectName) -> Result<Option<ObjectRow>, Error> {
         let catalog = self.store.catalog();
-        let Some(repo) = catalog.repo(access.account.0, access.repo.as_str())? else { return Ok(None) };
+        let Some(repo) = self.repo(access)? else { return Ok(None) };
         Ok(catalog.object(access.account.0, repo.repo, name)?)
     }
 }

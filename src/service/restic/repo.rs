@@ -1,9 +1,9 @@
 //! Repositories as a whole: what there is, how much is in it, and its removal.
 
 use super::object::AUTHOR;
-use super::{Owner, RepoAccess, Rights};
-use crate::model::{ObjectKind, RepoPath, Timestamp};
-use crate::service::{Error, Services, Session, Thing};
+use super::{Owner, RepoAccess};
+use crate::model::{ObjectKind, RepoPath, Rights, Scope, Timestamp};
+use crate::service::{Caller, Error, Services, Thing};
 use crate::store::{self, Operation, RepoOperation};
 
 /// A repository.
@@ -51,16 +51,19 @@ impl Services {
         repos.map(|entry| summary(entry?)).collect()
     }
 
-    /// The repositories of a session's account with what is in them. Reads the rows of all their objects.
-    pub fn repo_reports(&self, session: &Session) -> Result<Vec<RepoReport>, Error> {
-        self.repo_reports_of(&self.owner_of(session))
+    /// The repositories that a caller may see with what is in them. Reads the rows of all their objects.
+    pub fn repo_reports(&self, caller: &Caller) -> Result<Vec<RepoReport>, Error> {
+        caller.require(Scope::Read)?;
+        let owner = self.owner_of(caller)?;
+        let reports = self.repo_reports_of(&owner)?.into_iter();
+        Ok(reports.filter(|report| owner.sees(&report.repo.path)).collect())
     }
 
     /// The same for an owner.
     pub fn repo_reports_of(&self, owner: &Owner) -> Result<Vec<RepoReport>, Error> {
         let now = self.inner.clock.now();
         let report = |repo: RepoSummary| {
-            let access = RepoAccess::new(owner, repo.path.clone(), Rights::AppendOnly);
+            let access = RepoAccess::new(owner, repo.path.clone(), Rights::APPEND_ONLY);
             Ok(RepoReport { usage: self.repo_usage(&access)?, repo, now })
         };
         self.repos(owner)?.into_iter().map(report).collect()
@@ -90,12 +93,12 @@ impl Services {
 
     /// Removes a repository with all that is in it. It is held like any removal.
     pub fn remove_repo(&self, access: &RepoAccess) -> Result<(), Error> {
-        if access.rights != Rights::Full {
+        if !access.rights.has(Scope::Delete) {
             return Err(Error::AppendOnly);
         }
         let (account, path) = (access.account.0, access.repo.as_str().to_owned());
         let operation = RepoOperation::Drop { account, path, removal: self.removal_by(AUTHOR) };
-        match self.inner.store.commit(Operation::Repo(operation)) {
+        match self.inner.store.commit(Operation::Repo(operation).by(access.credential())) {
             Ok(_) => Ok(()),
             Err(store::Error::Missing) => Err(Error::NotFound(Thing::Repo)),
             Err(error) => Err(error.into()),

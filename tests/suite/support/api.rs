@@ -65,12 +65,46 @@ impl House {
             }
         }
         .send();
-        let held: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        ["session_id", "recovery_code"]
-            .iter()
-            .filter_map(|name| held[*name].as_str())
-            .for_each(|text| self.secret(text));
+        self.note_secrets(&answer);
         answer
+    }
+
+    /// POST `/account/session/rotate`.
+    pub fn rotate(&self, session: &str) -> Answer {
+        let answer = self.curl("/account/session/rotate").method("POST").session(session).send();
+        self.note_secrets(&answer);
+        answer
+    }
+
+    /// POST `/account/session/rotate` that has to succeed: the next session.
+    #[track_caller]
+    pub fn rotated(&self, session: &str) -> String {
+        let next = self.rotate(session).expect(200).json()["session_id"].as_str().unwrap_or_default().to_owned();
+        assert!(next.starts_with("rbs_"), "a recognisable prefix: {next}");
+        next
+    }
+
+    /// POST `/api/v1/tokens`: the token's number and secret.
+    #[track_caller]
+    pub fn token(&self, session: &str, wish: &Value) -> (String, String) {
+        let answer = self.json("POST", "/api/v1/tokens", wish).session(session).send().expect(201);
+        self.note_secrets(&answer);
+        let made = answer.json();
+        let text = |name: &str| made[name].as_str().expect("a text").to_owned();
+        (text("id"), text("token"))
+    }
+
+    /// A request with a body of JSON.
+    pub fn json(&self, method: &str, path: &str, body: &Value) -> super::curl::Curl {
+        let curl = self.curl(path).method(method).header("Content-Type", "application/json");
+        curl.data(body.to_string().as_bytes())
+    }
+
+    /// Registers what of an answer must never stand in a log.
+    fn note_secrets(&self, answer: &Answer) {
+        let held: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let texts = ["session_id", "recovery_code", "token"].iter().filter_map(|name| held[*name].as_str());
+        texts.for_each(|text| self.secret(text));
     }
 
     /// GET `/list/devices`.

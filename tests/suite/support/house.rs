@@ -122,8 +122,37 @@ impl House {
     /// The program, which remembers its data directories in [`House::state`].
     pub fn program(&self) -> Command {
         let mut command = program();
-        command.env("RBACKUP_STATE_DIR", self.state());
+        command.env("RBACKUP_STATE_DIR", self.state()).env("RBACKUP_CLOCK_SHIFT", self.beside("clock"));
         command
+    }
+
+    /// Makes it this second of 1970's count for the servers and commands of this house, from their next start.
+    pub fn set_clock(&self, second: u64) {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+        let shift = second as i64 - now as i64;
+        std::fs::write(self.beside("clock"), shift.to_string()).expect("set the clock");
+    }
+
+    /// Lets time pass for the servers and commands of this house, and for nobody else.
+    pub fn advance(&self, time: Duration) {
+        let path = self.beside("clock");
+        let before = std::fs::read_to_string(&path).ok().and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
+        let after = before + time.as_secs() as i64;
+        let fresh = self.beside("clock.fresh");
+        std::fs::write(&fresh, after.to_string()).and_then(|()| std::fs::rename(&fresh, &path)).expect("set the clock");
+    }
+
+    /// Another command of the program on this data directory, with these lines to read.
+    pub fn run_reading(&self, words: &[&str], lines: &str) -> Output {
+        use std::io::Write;
+        let mut command = self.program();
+        command.args(words).arg("--data").arg(self.data());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program runs");
+        let mut pipe = child.stdin.take().expect("a piped stdin");
+        let _ = pipe.write_all(lines.as_bytes());
+        drop(pipe);
+        child.wait_with_output().expect("the program ends")
     }
 
     /// The data directory.

@@ -82,6 +82,32 @@ impl Raw {
         answer
     }
 
+    /// The same when its body may come in chunks.
+    pub fn answer_with_any_body(&mut self) -> Answer {
+        let mut answer = self.answer();
+        if answer.header("Transfer-Encoding") != Some("chunked") {
+            return answer;
+        }
+        loop {
+            let mut line = Vec::new();
+            while !line.ends_with(b"\r\n") {
+                match self.byte() {
+                    Some(byte) => line.push(byte),
+                    None => return answer,
+                }
+            }
+            let digits = String::from_utf8_lossy(&line);
+            let length = usize::from_str_radix(digits.trim(), 16).unwrap_or(0);
+            for _ in 0..length + 2 {
+                answer.body.extend(self.byte());
+            }
+            answer.body.truncate(answer.body.len().saturating_sub(2));
+            if length == 0 {
+                return answer;
+            }
+        }
+    }
+
     fn byte(&mut self) -> Option<u8> {
         let mut one = [0];
         match self.0.read(&mut one) {

@@ -7,7 +7,8 @@ use std::path::Path;
 use super::super::super::frame::{Frame, FrameHeader, FrameKind};
 use super::super::super::header::Counters;
 use super::super::super::{
-    Child, Done, Error, Operation, RemovalRow, Root, Store, Target, VersionRow, encode_manifest, import,
+    AccessOperation, AccountAdded, Child, Done, Error, Generation, Operation, RemovalRow, Root, SessionRow, Store,
+    Target, VersionRow, encode_manifest, import,
 };
 use super::super::Imported;
 use super::super::stream::{Head, StreamReader, StreamWriter};
@@ -39,7 +40,7 @@ fn upload(store: &Store, path: &str, seed: u64, lengths: &[usize]) {
         storage_name: [4; 32],
         root: Some(Root { level: 1, id: id.0 }),
     };
-    let added = Operation::AddVersion { session: SESSION, account: 1, device: 1, path: path.into(), content };
+    let added = Operation::AddVersion { account: 1, device: 1, path: path.into(), content };
     draft.commit(added).expect("committed");
 }
 
@@ -50,23 +51,37 @@ fn open(dir: &Path) -> Store {
 /// A closed store with several volumes, whose newest version is removed.
 fn filled(dir: &Path) {
     let store = open(dir);
-    let account = Operation::AddAccount {
+    let added = AccountAdded {
+        account: 0,
         name: "Ann".to_owned(),
         folded: "ann".to_owned(),
-        at: 1,
+        added: 1,
+        administrator: false,
         password: "$argon2id$".to_owned(),
         password_wrap: vec![5; 60],
         recovery_wrap: vec![6; 60],
     };
-    store.commit(account).expect("an account");
-    let session =
-        Operation::OpenSession { account: 1, device: "laptop".to_owned(), session: SESSION, wrap: vec![7; 60], at: 2 };
-    store.commit(session).expect("a session");
+    store.commit(Operation::access(AccessOperation::AddAccount(added))).expect("an account");
+    let row = SessionRow {
+        account: 1,
+        device: "laptop".to_owned(),
+        number: 0,
+        opened: 2,
+        generation: 0,
+        newest: Generation { hash: SESSION, wrap: vec![7; 60] },
+        salt: None,
+        used: Some(2),
+        before: None,
+        last_used: Some(2),
+        address: "127.0.0.1".to_owned(),
+        agent: "curl".to_owned(),
+    };
+    store.commit(Operation::access(AccessOperation::OpenSession { family: SESSION, row })).expect("a session");
     for round in 0..12 {
         upload(&store, &format!("/file {}", round % 7), round * 100, &[3000, 800, 1]);
     }
     let removal = RemovalRow { at: 4, by: "laptop".to_owned(), hold_until: 5 };
-    let remove = Operation::Remove { session: SESSION, account: 1, target: Target::Version(12), removal };
+    let remove = Operation::Remove { account: 1, target: Target::Version(12), removal };
     assert_eq!(store.commit(remove).expect("removed"), Done::Removed(1));
     store.close().expect("closed");
 }

@@ -1,0 +1,171 @@
+//! Every byte of a data directory after a day of work: no plaintext of what was uploaded, no password, session, token, recovery code
+//! or key, neither as they are written nor as bytes.
+//!
+//! The account's data key is looked for by its own value: with each secret in hand the test opens every piece of the directory that
+//! opens, as somebody would who had the secret and the disk, and then looks for what came out. Planted: each of them in a file.
+
+use crate::support::api::Way::Form;
+use crate::support::api::newest;
+use crate::support::{House, Member, noise};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+/// Something that must not be found, by what it is.
+type Secrets = BTreeMap<String, Vec<u8>>;
+
+/// Length of what is looked for of a plaintext, and of the shortest secret.
+const PIECE: usize = 16;
+
+fn read_all(folder: &Path, into: &mut Vec<(String, Vec<u8>)>) {
+    for entry in std::fs::read_dir(folder).expect("a directory").flatten() {
+        let (path, kind) = (entry.path(), entry.file_type().expect("a kind"));
+        if kind.is_dir() {
+            read_all(&path, into);
+        } else if kind.is_file() {
+            into.push((path.display().to_string(), std::fs::read(&path).expect("readable")));
+        }
+    }
+}
+
+/// Where any of the secrets stands: by its first bytes in a table, so that each byte of the directory is looked at once.
+fn found(files: &[(String, Vec<u8>)], secrets: &Secrets) -> Vec<String> {
+    let mut begins: BTreeMap<[u8; 8], Vec<(&String, &Vec<u8>)>> = BTreeMap::new();
+    let mut first = vec![false; 1 << 16];
+    for (what, secret) in secrets {
+        assert!(secret.len() >= 8, "{what} is too short to be looked for");
+        begins.entry(*secret.first_chunk().expect("eight")).or_default().push((what, secret));
+        first[usize::from(u16::from_le_bytes([secret[0], secret[1]]))] = true;
+    }
+    let mut seen = Vec::new();
+    for (file, bytes) in files {
+        for at in 0..bytes.len().saturating_sub(7) {
+            if !first[usize::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]))] {
+                continue;
+            }
+            let alike = begins.get(&bytes[at..at + 8]).into_iter().flatten();
+            seen.extend(
+                alike
+                    .filter(|(_, secret)| bytes[at..].starts_with(secret))
+                    .map(|(what, _)| format!("{what} in {file}")),
+            );
+        }
+    }
+    seen
+}
+
+/// What `wrap_key` of the product made, opened with nothing of the product: salt 16, key 32, tag 16.
+fn unwrapped(kek: &[u8; 32], context: &[u8], wrapped: &[u8]) -> Option<Vec<u8>> {
+    let (salt, sealed) = wrapped.split_at_checked(16)?;
+    let mut hasher = blake3::Hasher::new_keyed(kek);
+    hasher.update(b"rbackup v1 key wrap").update(salt).update(context);
+    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, hasher.finalize().as_bytes()).ok()?);
+    let mut sealed = sealed.get(..48)?.to_vec();
+    let opened = key.open_in_place(Nonce::assume_unique_for_key([0; 12]), Aad::empty(), &mut sealed).ok()?;
+    Some(opened.to_vec())
+}
+
+/// The data key, found in the records of the volumes with a token's secret. `TokenChanged` and its row hold the wrap as their last
+/// field: a length byte and 64 bytes.
+fn data_key(files: &[(String, Vec<u8>)], kek: &[u8; 32], context: &[u8]) -> Option<Vec<u8>> {
+    let volumes = files.iter().filter(|(name, _)| name.contains("/volumes/"));
+    volumes
+        .flat_map(|(_, bytes)| bytes.windows(65))
+        .filter(|window| window[0] == 64)
+        .find_map(|window| unwrapped(kek, context, &window[1..]))
+}
+
+/// The secret inside a session or token as it is presented.
+fn secret_of(text: &str) -> [u8; 32] {
+    let bytes = BASE64.decode(&text[4..]).expect("base64");
+    *bytes[..bytes.len() - 4].last_chunk().expect("32 bytes")
+}
+
+/// What was used on that day, in the clear.
+struct Day {
+    /// What may not be found, by what it is.
+    secrets: Secrets,
+    /// A token that lives on.
+    token: String,
+    /// A session that lives on.
+    session: String,
+}
+
+/// The wrapping key of what is presented.
+fn wrapping_key(kind: &str, text: &str) -> [u8; 32] {
+    blake3::derive_key(&format!("rbackup v1 {kind} wrapping key"), &secret_of(text))
+}
+
+/// Files of several sizes, a token, a rotation, a changed password, a failed sign-in, a removal, a restart. The house is stopped then.
+fn a_day_of_work(house: &mut House) -> Day {
+    let registered = house.register(Form, "anna", "a horse of course").expect(201).json();
+    let code = registered["recovery_code"].as_str().expect("a code").to_owned();
+    let (name, password) = ("anna".to_owned(), "a horse of course".to_owned());
+    let fresh = Member { name, password, device: String::new(), session: String::new() };
+    let member = house.device(&fresh, "laptop");
+    let mut secrets = Secrets::new();
+    let prose = "all work and no play makes a dull backup; ".repeat(20_000).into_bytes();
+    let contents = [noise(11, 3 << 20), noise(12, 300), prose, b"a small secret, in a small file".to_vec()];
+    for (number, body) in contents.iter().enumerate() {
+        house.put(&member, &format!("/file {number}"), body);
+        let last = body.len() - PIECE;
+        for at in (0..last).step_by(4099).chain([last]) {
+            secrets.insert(format!("content {number} at {at}"), body[at..at + PIECE].to_vec());
+        }
+    }
+    let (_, token) = house.token(&member.session, &json!({"name": "t", "scopes": ["append", "restore"]}));
+    let second = house.rotated(&member.session);
+    house.list_files(&second, None).expect(200);
+    house.advance(Duration::from_secs(7200));
+    let file = house.upload(&second, b"/file 0", &contents[3]).expect(200).json();
+    house.remove_version(&second, newest(&file)).expect(200);
+    let change = json!({"username": "anna", "password": member.password, "new_password": "another horse"});
+    house.secret("another horse");
+    house.json("POST", "/api/v1/account/password", &change).send().expect(200);
+    house.login(Form, "laptop", "anna", "a wrong horse").refused(401, "bad_credentials");
+    let third = house.login(Form, "laptop", "anna", "another horse").expect(201).json();
+    let third = third["session_id"].as_str().expect("a session").to_owned();
+    house.restart();
+    house.list_files(&third, None).expect(200);
+    house.stop();
+
+    for (kind, text) in [("session", &member.session), ("session", &second), ("session", &third), ("token", &token)] {
+        secrets.insert(format!("{kind} {text}"), text.clone().into_bytes());
+        secrets.insert(format!("{kind} {text}, its bytes"), secret_of(text).to_vec());
+        secrets.insert(format!("{kind} {text}, its key"), wrapping_key(kind, text).to_vec());
+    }
+    for text in [&member.password, "another horse", "a wrong horse", &code, &code.replace('-', "")] {
+        secrets.insert(text.to_owned(), text.as_bytes().to_vec());
+    }
+    Day { secrets, token, session: third }
+}
+
+#[test]
+fn nothing_of_a_day_of_work_lies_in_the_data_directory_in_the_clear() {
+    let mut house = House::start();
+    let Day { mut secrets, token, session } = a_day_of_work(&mut house);
+    let mut files = Vec::new();
+    read_all(&house.data(), &mut files);
+    // The ballast is random and nobody's, and large.
+    files.retain(|(name, _)| !name.contains("/ballast/"));
+    let key = data_key(&files, &wrapping_key("token", &token), b"token").expect("a token and the disk give the key");
+    let session = wrapping_key("session", &session);
+    assert_eq!(data_key(&files, &session, b"session").as_ref(), Some(&key), "a session opens the same");
+    assert!(data_key(&files, &session, b"token").is_none(), "a wrap is good for its own kind alone");
+    for context in ["chunk-id key", "seal key", "hash key", "cutter seed"] {
+        let derived = blake3::derive_key(&format!("rbackup v1 {context}"), &key);
+        secrets.insert(context.to_owned(), derived.to_vec());
+    }
+    secrets.insert("data key".to_owned(), key);
+
+    assert!(files.iter().any(|(name, _)| name.contains("/catalog/")) && files.len() > 4, "the directory was read");
+    assert_eq!(found(&files, &secrets), [""; 0]);
+    for (what, secret) in &secrets {
+        let planted = [("planted".to_owned(), [b"some bytes ", secret.as_slice(), b" and more"].concat())];
+        assert!(found(&planted, &secrets).contains(&format!("{what} in planted")), "planted: {what}");
+    }
+}
