@@ -1,8 +1,10 @@
 //! Any number of pumps, with nobody serving: one of them finds a holder started, the others find it; one that is killed is
 //! replaced; one that cannot start says why.
 
+use super::http2::PREFACE;
 use super::restic::Running;
 use super::site::{Site, holders, signal};
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -46,6 +48,7 @@ fn a_killed_holder_is_replaced_and_what_it_acknowledged_is_there() {
     let site = Site::new("replaced");
     let (tree, restic) = (site.tree("tree", 40), site.over_stdio("photos", ""));
     restic.must(&["init"]);
+    pump_says_that_its_holder_is_gone(&site);
     let backup = restic.start(&["backup", &tree.to_string_lossy()]);
     std::thread::sleep(Duration::from_millis(600));
     signal("KILL", site.holder().expect("a holder"));
@@ -66,6 +69,21 @@ fn a_killed_holder_is_replaced_and_what_it_acknowledged_is_there() {
     restic.must(&["backup", &tree.to_string_lossy()]);
     restic.must(&["check", "--read-data"]);
     restic.restores(&tree);
+}
+
+/// Asked without restic, which may end before it repeats what its pump said.
+fn pump_says_that_its_holder_is_gone(site: &Site) {
+    let mut pump = site.program();
+    pump.args(["serve", "restic", "--stdio", "photos"]);
+    let mut pump = pump.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a pump");
+    let mut asks = pump.stdin.take().expect("its stdin");
+    asks.write_all(PREFACE).expect("a client's preface");
+    let mut answer = [0];
+    pump.stdout.as_mut().expect("its stdout").read_exact(&mut answer).expect("it is connected");
+    signal("KILL", site.holder().expect("a holder"));
+    let ended = pump.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(!ended.status.success() && said.contains("the server closed the connection"), "{said}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 use super::listening::name_of;
 
 /// HTTP/2's first words, with empty SETTINGS.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 /// restic's own answer limit is a minute.
 const ANSWER: Duration = Duration::from_secs(20);
 

@@ -130,9 +130,8 @@ fn a_volume_that_cannot_be_looked_at_stops_the_start_and_is_kept() {
     assert_eq!(newest(&house.put(&member, "/b", b"another")), version + 1, "no id is given twice");
 }
 
-/// The log goes on behind the damage, and the catalog, which has the record, still belongs to it.
-#[test]
-fn a_damaged_record_is_not_forgotten_at_a_later_start() {
+/// A house that stopped in good order, two files, and a flipped bit in the record of the second.
+fn with_a_damaged_record() -> (House, Member) {
     let mut house = House::start();
     let member = house.member("anna", "laptop");
     house.put(&member, "/the first", &noise(1, 1000));
@@ -143,6 +142,13 @@ fn a_damaged_record_is_not_forgotten_at_a_later_start() {
     let name = b"/the second";
     let at = bytes.windows(name.len()).rposition(|window| window == name).expect("names are in the clear");
     flip(&db, at as u64);
+    (house, member)
+}
+
+/// The log goes on behind the damage, and the catalog, which has the record, still belongs to it.
+#[test]
+fn a_damaged_record_is_not_forgotten_at_a_later_start() {
+    let (mut house, member) = with_a_damaged_record();
     for start in 1..=3 {
         house.open();
         assert_eq!(house.files(&member).len(), 2, "start {start}");
@@ -153,16 +159,7 @@ fn a_damaged_record_is_not_forgotten_at_a_later_start() {
 /// The catalog's records are gone for good with the damage, and whoever asked for the rebuild is told.
 #[test]
 fn a_rebuild_over_damage_says_so() {
-    let mut house = House::start();
-    let member = house.member("anna", "laptop");
-    house.put(&member, "/the first", &noise(1, 1000));
-    house.put(&member, "/the second", &noise(2, 1000));
-    house.stop();
-    let db = largest_db(&house.data().join("volumes"));
-    let bytes = std::fs::read(&db).expect("read the volume");
-    let name = b"/the second";
-    let at = bytes.windows(name.len()).rposition(|window| window == name).expect("names are in the clear");
-    flip(&db, at as u64);
+    let (house, _) = with_a_damaged_record();
     let ran = house.run(&["rebuild"]);
     let said = String::from_utf8_lossy(&ran.stdout);
     assert_eq!(ran.status.code(), Some(15), "{ran:?}");
