@@ -46,7 +46,8 @@ impl Store {
         let opened = Mark { store, ending, counters };
         // Nobody is there to take a job: every change is refused.
         let (jobs, _) = channel();
+        let alarm = super::alarm(jobs.clone());
         let (dir, threads) = (dir.to_owned(), Mutex::default());
-        Ok(Self { dir, format, shared, jobs, opened, damage, threads, looking: true, _lock: lock })
+        Ok(Self { dir, format, shared, jobs, opened, damage, threads, looking: true, _alarm: alarm, _lock: lock })
     }
 }

@@ -92,6 +92,7 @@ pub use self::operation::{Done, Operation, Target};
 pub use self::rebuild::GivenUp;
 pub use self::records::{FileRow, RemovalRow, Root, VersionRow};
 pub use self::repos::{ObjectEntry, ObjectRow, Objects, RepoEntry, RepoOperation, RepoRow};
+use self::rows::Alarm;
 pub use self::rows::RunSummary;
 pub use self::shape::Segment;
 pub use self::transfer::{Counts, EXPORT_MAGIC, Imported, import};
@@ -157,6 +158,8 @@ pub struct Store {
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Whether nothing may be written.
     looking: bool,
+    /// Tells the storage thread that a reader met damage in the catalog.
+    _alarm: Arc<Alarm>,
     _lock: Option<File>,
 }
 
@@ -182,6 +185,8 @@ impl Store {
         let store = format.id().unwrap_or_default();
         let opened = Mark { store, ending: tail.as_ref().map_or_else(|(ending, _)| *ending, Writer::ending), counters };
         let (jobs, inbox) = channel();
+        let alarm = alarm(jobs.clone());
+        shared.rows.tell_of_damage(&alarm);
         let (wake, awake) = sync_channel(1);
         let mut keeper = Keeper::new(Arc::clone(&shared), store, options.volume, tail, counters, wake);
         keeper.begin()?;
@@ -191,7 +196,18 @@ impl Store {
             spawn("checkpoint", dir, move || keep_house(&kept, &awake))?,
         ];
         let (dir, threads) = (dir.to_owned(), Mutex::new(threads));
-        Ok(Self { dir, format, shared, jobs, opened, damage, threads, looking: false, _lock: Some(lock) })
+        Ok(Self {
+            dir,
+            format,
+            shared,
+            jobs,
+            opened,
+            damage,
+            threads,
+            looking: false,
+            _alarm: alarm,
+            _lock: Some(lock),
+        })
     }
 
     /// The sizes chunks are cut to in this store: minimum, average, maximum.
@@ -312,6 +328,12 @@ impl Store {
 /// An error unless `dir` holds a store.
 pub fn require(dir: &Path) -> Result<(), Error> {
     format_file::require(dir)
+}
+
+/// Asks the storage thread to mend the catalog. The catalog holds it weakly: a dropped store has no sender left, and its
+/// storage thread ends.
+fn alarm(jobs: Sender<Job>) -> Arc<Alarm> {
+    Arc::new(move || drop(jobs.send(Job::Mend)))
 }
 
 /// What is done beside the storage thread: writing the catalog out when it is told to, and a look around now and then.

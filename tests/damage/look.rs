@@ -26,8 +26,8 @@ pub enum Fate {
 pub struct Account {
     /// A session, its own or a new one.
     pub session: Option<Caller>,
-    /// Sessions that are no longer valid.
-    pub sessions_lost: u32,
+    /// Why sessions were refused.
+    pub sessions_refused: Vec<String>,
     /// Why nobody can sign in, and whether the answer is that there is no such account.
     pub refused: Option<(bool, String)>,
     /// Why its list ended early.
@@ -112,8 +112,9 @@ impl Look {
             self.fates.values().filter_map(|fate| if let Fate::Failed(error) = fate { Some(error) } else { None });
         let lists = self.accounts.values().filter_map(|account| account.list_failed.as_ref());
         let logins = self.accounts.values().filter_map(|account| account.refused.as_ref().map(|(_, error)| error));
+        let sessions = self.accounts.values().flat_map(|account| &account.sessions_refused);
         let check = self.check.iter().filter_map(|check| check.as_ref().err());
-        fates.chain(lists).chain(logins).chain(check).any(in_a_moment)
+        fates.chain(lists).chain(logins).chain(sessions).chain(check).any(in_a_moment)
     }
 
     /// The versions that were read whole and right.
@@ -192,13 +193,13 @@ pub fn fate(services: &Services, session: &Caller, id: u64, truth: &Truth) -> Fa
 }
 
 fn account(services: &Services, oracle: &Oracle, name: &str, login: bool) -> Account {
-    let mut account = Account { session: None, sessions_lost: 0, refused: None, list_failed: None };
+    let mut account = Account { session: None, sessions_refused: Vec::new(), refused: None, list_failed: None };
     let own: Vec<&Signed> = oracle.sessions.iter().filter(|signed| signed.account == name).collect();
     for signed in &own {
         match services.session(&signed.secret) {
             Ok(session) => account.session = account.session.or(Some(session)),
             Err(error) => {
-                account.sessions_lost += 1;
+                account.sessions_refused.push(chain(&error));
                 account.refused = Some((matches!(error, Error::NoSession), chain(&error)));
             }
         }

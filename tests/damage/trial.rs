@@ -249,7 +249,7 @@ impl Hearing<'_> {
             if let Some(error) = &account.list_failed {
                 self.note(error);
             }
-            if account.sessions_lost > 0 {
+            if !account.sessions_refused.is_empty() {
                 self.note("a session is no longer valid");
             }
         }

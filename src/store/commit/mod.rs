@@ -55,6 +55,8 @@ pub enum Job {
     },
     /// Close the open volume for a moment: readers took much through it.
     Recycle,
+    /// A reader met a damaged page of the catalog: make it anew.
+    Mend,
     /// Write everything out and end.
     Close(Sender<Result<Mark, Error>>),
 }
@@ -171,6 +173,8 @@ impl Keeper {
                 }
                 Job::Commit { operation, losses_seen, reply } => self.commit(operation, losses_seen, reply),
                 Job::Recycle => self.recycle(),
+                // Done after every job, when nobody waits for a sync any more.
+                Job::Mend => {}
                 Job::Close(_) => {
                     self.finish();
                     self.do_again();

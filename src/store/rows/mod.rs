@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 mod delta;
 mod error;
@@ -75,7 +75,12 @@ pub struct Rows {
     writing: Mutex<()>,
     /// a page or run was met that only a rebuild mends
     damaged: AtomicBool,
+    /// who is told so
+    alarm: OnceLock<Weak<Alarm>>,
 }
+
+/// What is called when damage is met.
+pub type Alarm = dyn Fn() + Send + Sync;
 
 struct State {
     delta: Delta,
@@ -117,7 +122,7 @@ impl Rows {
     /// No rows, and no place on a disk for any.
     pub fn in_memory(shape: Shape) -> Rows {
         let state = RwLock::new(State { delta: Delta::default(), frozen: None, runs: Arc::new([]) });
-        Rows { dir: PathBuf::new(), shape, state, writing: Mutex::new(()), damaged: AtomicBool::new(false) }
+        Self::of(PathBuf::new(), shape, state)
     }
 
     fn of_runs(dir: &Path, mut runs: Vec<Arc<Run>>, shape: Shape) -> Result<(Rows, Option<Vec<u8>>), RowsError> {
@@ -126,8 +131,17 @@ impl Rows {
         runs.reverse();
         let mark = runs.first().map(|run| run.footer.mark.clone());
         let state = RwLock::new(State { delta: Delta::default(), frozen: None, runs: runs.into() });
-        let (writing, damaged) = (Mutex::new(()), AtomicBool::new(false));
-        Ok((Rows { dir: dir.to_owned(), shape, state, writing, damaged }, mark))
+        Ok((Self::of(dir.to_owned(), shape, state), mark))
+    }
+
+    fn of(dir: PathBuf, shape: Shape, state: RwLock<State>) -> Rows {
+        let (writing, damaged, alarm) = (Mutex::new(()), AtomicBool::new(false), OnceLock::new());
+        Rows { dir, shape, state, writing, damaged, alarm }
+    }
+
+    /// From now on `alarm` is called when damage is met, as long as somebody keeps it.
+    pub fn tell_of_damage(&self, alarm: &Arc<Alarm>) {
+        let _ = self.alarm.set(Arc::downgrade(alarm));
     }
 
     /// Whether something was met since it was opened that only [`Rows::rebuild`] mends.
@@ -136,8 +150,11 @@ impl Rows {
     }
 
     fn notice<T>(&self, result: Result<T, RowsError>) -> Result<T, RowsError> {
-        if result.as_ref().is_err_and(RowsError::is_damage) {
-            self.damaged.store(true, Ordering::Release);
+        if result.as_ref().is_err_and(RowsError::is_damage)
+            && !self.damaged.swap(true, Ordering::AcqRel)
+            && let Some(alarm) = self.alarm.get().and_then(Weak::upgrade)
+        {
+            alarm();
         }
         result
     }
