@@ -21,6 +21,8 @@ use crate::service::Services;
 
 /// What the store gets to close when requests took all of the grace.
 const CLOSE_MIN: Duration = Duration::from_secs(2);
+/// Volumes, catalog runs, listeners.
+const DESCRIPTORS_OF_OUR_OWN: usize = 1024;
 /// For threads that end by themselves once their connections are gone.
 const SHUTDOWN_REST: Duration = Duration::from_millis(200);
 
@@ -72,6 +74,7 @@ pub fn keep(
     idle: Option<Duration>,
     listeners: impl FnOnce(&Services) -> Result<Vec<Listener>, Error>,
 ) -> Result<(), Error> {
+    allow_descriptors(config.connections);
     let stopped = Arc::new(OnceLock::new());
     let served: Result<(), Error> = runtime.block_on(async {
         let stop = stop_signal(Arc::clone(&stopped)).map_err(Error::Start)?;
@@ -80,6 +83,7 @@ pub fn keep(
             body_idle: config.body_idle,
             shutdown_grace: config.shutdown_grace,
             idle,
+            bounds: config.bounds.clone(),
         };
         transport::serve(listeners(&services)?, services.clone(), settings, stop).await;
         Ok(())
@@ -90,6 +94,18 @@ pub fn keep(
     let closed = close(services, config.shutdown_grace.saturating_sub(taken).max(CLOSE_MIN));
     served?;
     closed
+}
+
+/// Each connection takes a descriptor, and shells allow 1024 until they are asked for more. What the system does not grant shows
+/// when it is needed: connections then wait to be accepted.
+fn allow_descriptors(connections: usize) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = (connections + DESCRIPTORS_OF_OUR_OWN) as u64;
+    let granted = maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    if current.is_some_and(|current| current < granted) {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(granted), maximum });
+    }
 }
 
 /// Closes the store, but waits no longer than `patience`: a disk that hangs must not keep the process. What was acknowledged

@@ -82,6 +82,28 @@ pub struct Limits {
     pub shutdown_grace_s: Option<u64>,
     /// Patience with a write that hangs, in seconds.
     pub stuck_s: Option<u64>,
+    /// Open connections of one address.
+    pub connections_per_address: Option<usize>,
+    /// Patience with a TLS handshake, in seconds.
+    pub handshake_s: Option<u64>,
+    /// Patience with a connection's first request, in seconds.
+    pub headers_s: Option<u64>,
+    /// Bytes a second that a body must bring.
+    pub body_bytes_per_s_min: Option<u64>,
+    /// Requests at once on an HTTP/2 connection.
+    pub streams: Option<u32>,
+    /// Requests that an HTTP/2 connection may take back in a minute.
+    pub resets_per_minute: Option<u32>,
+    /// Sign-ins of one address that may fail in a window.
+    pub failed_sign_ins_per_address: Option<u32>,
+    /// Sign-ins to one account that may fail in a window.
+    pub failed_sign_ins_per_account: Option<u32>,
+    /// Other calls of one address that may be refused in a window.
+    pub refused_calls_per_address: Option<u32>,
+    /// That window, in seconds.
+    pub failures_window_s: Option<u64>,
+    /// Proxies that are believed about addresses.
+    pub trusted_proxies: Option<Vec<String>>,
 }
 
 /// What is told on stderr.

@@ -1,6 +1,7 @@
 //! What the configuration means, after flags, environment, file and defaults have spoken, in that order.
 //! Behind this border nobody parses again.
 
+mod bounds;
 pub mod file;
 mod people;
 mod tls;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use self::file::RawConfig;
 pub use self::tls::{TlsChoice, TlsWords};
+use crate::model::bounds::Bounds;
 use crate::model::limits;
 
 /// Where it listens unless told otherwise: this machine only.
@@ -78,6 +80,8 @@ pub struct Config {
     pub connections: usize,
     /// Silence after which a body is given up.
     pub body_idle: Duration,
+    /// What strangers and slow clients are granted.
+    pub bounds: Bounds,
     /// How long a stop waits for requests under way.
     pub shutdown_grace: Duration,
     /// The log's level.
@@ -161,6 +165,7 @@ impl Config {
             connections: bounded("limits.connections", raw.limits.connections, limits::CONNECTIONS_MAX, 1..=100_000)?,
             body_idle: seconds("limits.body_idle_s", raw.limits.body_idle_s, limits::BODY_IDLE)?,
             shutdown_grace: seconds("limits.shutdown_grace_s", raw.limits.shutdown_grace_s, limits::SHUTDOWN_GRACE)?,
+            bounds: bounds::meant(raw.limits)?,
             log_level: level(overrides.log_level.or(raw.log.level))?,
         })
     }
@@ -294,6 +299,9 @@ mod tests {
             ("[storage]\nhold_days = 365000", "storage.hold_days"),
             ("[storage]\nballast_mib = 365000", "storage.ballast_mib"),
             ("[limits]\nconnections = 0", "limits.connections"),
+            ("[limits]\nstreams = 0", "limits.streams"),
+            ("[limits]\nconnections_per_address = 0", "limits.connections_per_address"),
+            ("[limits]\ntrusted_proxies = [\"nas\"]", "limits.trusted_proxies"),
             ("[limits]\nbody_idle_s = 0", "limits.body_idle_s"),
             ("[log]\nlevel = \"loud\"", "log.level"),
         ] {

@@ -1,6 +1,7 @@
 //! Names and numbers that cannot hold a bad value. Everyone may use this room; it uses nobody.
 
 pub mod account;
+pub mod bounds;
 pub mod file;
 pub mod id;
 pub mod limits;

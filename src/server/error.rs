@@ -91,6 +91,15 @@ pub enum Error {
     /// The body stood still for too long.
     #[error("the body stood still")]
     BodyIdle,
+    /// The body came too slowly to be waited for.
+    #[error("the body came too slowly")]
+    BodySlow,
+    /// Whoever asks failed too often.
+    #[error("too many failures")]
+    TooMany {
+        /// When it may try again.
+        seconds: u64,
+    },
     /// The thread that did the work panicked; its message is in the log.
     #[error("the work panicked")]
     Panicked,
@@ -125,12 +134,32 @@ impl Error {
         match self {
             Self::MethodNotAllowed { allow } => reply.with_text(header::ALLOW, &allow),
             Self::NeedCredentials => reply.with(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE)),
+            Self::TooMany { seconds } => reply.with_text(header::RETRY_AFTER, &seconds.to_string()),
             Self::RangeNotSatisfiable { size } => reply.with_text(header::CONTENT_RANGE, &format!("bytes */{size}")),
             Self::Service(service::Error::Busy | service::Error::Unavailable) => {
                 reply.with(header::RETRY_AFTER, HeaderValue::from_static("1"))
             }
             _ => reply,
         }
+    }
+
+    /// Whether it was refused to somebody who has not proved to be anybody.
+    pub fn is_for_strangers(&self) -> bool {
+        matches!(
+            self,
+            Self::Service(service::Error::NoSession)
+                | Self::NeedCredentials
+                | Self::NoRoute
+                | Self::MethodNotAllowed { .. }
+                | Self::ForeignOrigin
+                | Self::RepeatedHeader
+        )
+    }
+
+    /// Whether a claim to be somebody turned out to be wrong.
+    pub fn is_wrong_claim(&self) -> bool {
+        use service::Error as E;
+        matches!(self, Self::NeedCredentials | Self::Service(E::BadCredentials | E::AccountExists))
     }
 
     fn log(&self, status: StatusCode, code: &str, request_id: &str) {
@@ -190,6 +219,12 @@ impl Error {
             Self::Forbidden => told(S::FORBIDDEN, "forbidden", "This is not allowed here."),
             Self::Cut => told(S::BAD_REQUEST, "truncated", "The body ended too early; nothing was kept."),
             Self::BodyIdle => told(S::REQUEST_TIMEOUT, "body_timeout", "The body stood still for too long."),
+            Self::BodySlow => told(S::REQUEST_TIMEOUT, "body_timeout", "The body came too slowly."),
+            Self::TooMany { seconds } => {
+                let sentence =
+                    format!("Too many failures from here or for this account; try again in {seconds} seconds.");
+                told(S::TOO_MANY_REQUESTS, "too_many", sentence)
+            }
             Self::Panicked => told(S::INTERNAL_SERVER_ERROR, "internal", INTERNAL),
         }
     }
