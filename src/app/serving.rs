@@ -33,7 +33,7 @@ pub fn serve(config: &Config, say: &dyn Fn(&str)) -> Result<(), Error> {
     let listeners = runtime.block_on(listen(&config.listen))?;
     let given = secured::given(config)?;
     let services = open(config)?;
-    keep(runtime, services, config, None, |_| {
+    keep(runtime, services, config, None, |services| {
         let tls = given.map_or_else(|| secured::own(config), |tls| Ok(Some(tls)))?;
         if let Some(tls) = &tls {
             secured::reload_at_hangup(tls.clone()).map_err(Error::Start)?;
@@ -41,6 +41,10 @@ pub fn serve(config: &Config, say: &dyn Fn(&str)) -> Result<(), Error> {
         // Whoever reads the first line may use all of them.
         let door = door_if_possible(config);
         introduce(config, &listeners, tls.as_ref(), say).map_err(Error::Start)?;
+        // A catalog that cannot be read mends itself once somebody asks for it; it is no reason not to start.
+        if let Ok(Some(code)) = services.setup_code() {
+            say(&setup(code.reveal()));
+        }
         let tcp = |listener| match &tls {
             Some(tls) => Listener::tcp(listener).with_tls(tls.clone()),
             None => Listener::tcp(listener),
@@ -188,6 +192,12 @@ fn introduce(config: &Config, listeners: &[TcpListener], tls: Option<&Tls>, say:
         say(&next_steps(&url, address, config.tls == TlsChoice::Own));
     }
     Ok(())
+}
+
+fn setup(code: &str) -> String {
+    format!(
+        "The first account administers the server. From another machine or through a proxy it takes the setup code\n  {code}\n"
+    )
 }
 
 const IN_THE_CLEAR: &str =

@@ -12,8 +12,8 @@ pub struct RawConfig {
     pub server: Server,
     /// `[storage]`
     pub storage: Storage,
-    /// `[accounts]`: no keys yet.
-    pub accounts: Empty,
+    /// `[accounts]`
+    pub accounts: Accounts,
     /// `[sessions]`
     pub sessions: Sessions,
     /// `[restic]`
@@ -38,6 +38,14 @@ pub struct Server {
     pub key: Option<String>,
     /// A group whose members reach the data directory's socket.
     pub socket_group: Option<String>,
+}
+
+/// Who may have an account.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Accounts {
+    /// `open`, `invite` or `closed`.
+    pub registration: Option<String>,
 }
 
 /// Who may use restic besides the accounts themselves.
@@ -113,11 +121,6 @@ pub struct Log {
     /// `error`, `warn`, `info`, `debug` or `trace`.
     pub level: Option<String>,
 }
-
-/// A section that has no keys yet.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Empty {}
 
 /// A string or a list of them.
 #[derive(Debug, Clone, Deserialize)]

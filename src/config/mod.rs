@@ -15,7 +15,7 @@ use std::time::Duration;
 use self::file::RawConfig;
 pub use self::tls::{TlsChoice, TlsWords};
 use crate::model::bounds::Bounds;
-use crate::model::limits;
+use crate::model::{Registration, limits};
 
 /// Where it listens unless told otherwise: this machine only.
 pub const LISTEN_DEFAULT: &str = "127.0.0.1:3369";
@@ -70,6 +70,8 @@ pub struct Config {
     pub socket_group: Option<u32>,
     /// For each user's number the accounts whose restic repositories it may use over the socket, `local` among them.
     pub socket_users: BTreeMap<u32, Vec<String>>,
+    /// Who may register, once there is an account.
+    pub registration: Registration,
     /// How long a removed version is held, in days.
     pub hold_days: u32,
     /// A session that nobody uses for so long ends, in days.
@@ -139,6 +141,8 @@ impl Config {
             (flags, None) if flags.is_empty() => vec![LISTEN_DEFAULT.to_owned()],
             (flags, _) => flags,
         };
+        let listen = addresses(&listen)?;
+        let registration = registration(raw.accounts.registration, &listen)?;
         let named = overrides.data.or(raw.storage.data.map(PathBuf::from));
         let data_named = named.is_some();
         let data = named.map_or_else(default_data, Ok)?;
@@ -151,10 +155,11 @@ impl Config {
             new_store: overrides.new_store,
             ballast_bytes: ballast_mib.map(|mib| mib << 20),
             stuck: seconds("limits.stuck_s", raw.limits.stuck_s, limits::STUCK)?,
-            listen: addresses(&listen)?,
+            listen,
             tls,
             socket_group: raw.server.socket_group.map(group).transpose()?,
             socket_users: users(raw.restic.socket_users.unwrap_or_default())?,
+            registration,
             hold_days: bounded("storage.hold_days", raw.storage.hold_days, HOLD_DAYS_DEFAULT, 0..=HOLD_DAYS_MAX)?,
             session_idle_days: days("sessions.idle_days", raw.sessions.idle_days, SESSION_IDLE_DAYS_DEFAULT)?,
             session_absolute_days: days(
@@ -185,6 +190,21 @@ fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, Error> {
     let parse =
         |text: &String| text.parse().map_err(|_| wrong(text, "write IP:PORT, such as 127.0.0.1:3369 or [::]:3369"));
     listen.iter().map(parse).collect()
+}
+
+/// Where nobody says: who reaches this machine alone is trusted, the network is not.
+fn registration(text: Option<String>, listen: &[SocketAddr]) -> Result<Registration, Error> {
+    let is_near = listen.iter().all(|address| address.ip().to_canonical().is_loopback());
+    match text.as_deref() {
+        None if is_near => Ok(Registration::Open),
+        None | Some("invite") => Ok(Registration::Invite),
+        Some("open") => Ok(Registration::Open),
+        Some("closed") => Ok(Registration::Closed),
+        Some(other) => {
+            let reason = "write open, invite or closed";
+            Err(Error::Value { key: "accounts.registration", value: other.to_owned(), reason })
+        }
+    }
 }
 
 fn group(name: String) -> Result<u32, Error> {
@@ -287,6 +307,7 @@ mod tests {
             ("[server]\nlistenn = 1", "unknown field `listenn`"),
             ("[sever]", "unknown field `sever`"),
             ("[accounts]\nopen = true", "unknown field `open`"),
+            ("[accounts]\nregistration = \"yes\"", "accounts.registration"),
             ("[server]\nlisten = \"here\"", "server.listen"),
             ("[server]\nlisten = []", "server.listen"),
             ("[server]\nsocket_group = \"no such group\"", "server.socket_group"),

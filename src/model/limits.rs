@@ -14,10 +14,18 @@ pub const TOKEN_LABEL_BYTES_MAX: usize = 128;
 pub const TOKENS_MAX: usize = 256;
 /// What is kept of what a client calls itself; browsers send about 120 bytes.
 pub const USER_AGENT_BYTES_MAX: usize = 200;
-/// Short passwords are guessed; see also [`PASSWORD_BYTES_MAX`].
+/// Short passwords are guessed; see also [`PASSWORD_CHARS_MAX`].
 pub const PASSWORD_CHARS_MIN: usize = 8;
 /// A passphrase of any length people type, without feeding argon2 megabytes.
-pub const PASSWORD_BYTES_MAX: usize = 1024;
+pub const PASSWORD_CHARS_MAX: usize = 1024;
+/// The same as UTF-8.
+pub const PASSWORD_BYTES_MAX: usize = 4 * PASSWORD_CHARS_MAX;
+/// How long an invitation may wait, in days; longer ones are forgotten in a drawer.
+pub const INVITE_DAYS_MAX: u32 = 365;
+/// The same where nobody says.
+pub const INVITE_DAYS: u32 = 7;
+/// Invitations that wait at once.
+pub const INVITES_MAX: usize = 100;
 /// A form or JSON body of a sign-in: three values of at most a few kilobytes, percent-encoded.
 pub const FORM_BODY_BYTES_MAX: usize = 16 * 1024;
 /// One part's headers in a multipart body; browsers and curl send less than 1 KiB besides a file name of 4 KiB.

@@ -159,7 +159,11 @@ impl Error {
     /// Whether a claim to be somebody turned out to be wrong.
     pub fn is_wrong_claim(&self) -> bool {
         use service::Error as E;
-        matches!(self, Self::NeedCredentials | Self::Service(E::BadCredentials | E::AccountExists))
+        matches!(
+            self,
+            Self::NeedCredentials
+                | Self::Service(E::BadCredentials | E::AccountExists | E::NeedSetupCode | E::NotInvited)
+        )
     }
 
     fn log(&self, status: StatusCode, code: &str, request_id: &str) {
@@ -232,6 +236,8 @@ impl Error {
 
 /// What restic's routes ask for.
 const CHALLENGE: &str = "Basic realm=\"RBackup\", charset=\"UTF-8\"";
+const SETUP: &str =
+    "The first account administers the server: it takes the setup code that the server printed when it started.";
 const INTERNAL: &str = "internal error";
 
 fn told_by_service(error: &service::Error) -> Told {
@@ -259,6 +265,12 @@ fn told_by_service(error: &service::Error) -> Told {
         E::AppendOnly => {
             told(S::FORBIDDEN, "append_only", "The repository is append-only here: nothing but locks can be removed.")
         }
+        E::NeedSetupCode => told(S::FORBIDDEN, "setup_code_needed", SETUP),
+        E::RegistrationClosed => told(S::FORBIDDEN, "registration_closed", "Nobody can register here."),
+        E::NotInvited => {
+            told(S::FORBIDDEN, "invite_needed", "To register here takes an invitation that is still good.")
+        }
+        E::TooManyInvites => told(S::CONFLICT, "too_many_invites", "As many invitations wait as may."),
         E::AccountExists => told(S::CONFLICT, "account_exists", "An account of this name exists."),
         E::BadCredentials => told(S::UNAUTHORIZED, "bad_credentials", "The name or the password is wrong."),
         E::WrongDevice => told(S::UNAUTHORIZED, "wrong_device", "The session or token belongs to another device."),

@@ -67,6 +67,7 @@ static ROUTES: &[Route] = &[
     account(DELETE, "/api/v1/sessions", |context, caller, request| {
         Box::pin(api::session::end(context, caller, request))
     }),
+    account(POST, "/api/v1/invites", |context, caller, request| Box::pin(api::invite::make(context, caller, request))),
     account(GET, "/api/v1/tokens", |context, caller, _| Box::pin(api::token::list(context, caller))),
     account(POST, "/api/v1/tokens", |context, caller, request| Box::pin(api::token::make(context, caller, request))),
     account(DELETE, "/api/v1/tokens", |context, caller, request| {

@@ -28,6 +28,7 @@ mod one_process;
 mod proxy;
 mod read_only;
 mod rebuild;
+mod registration;
 mod remove;
 mod restart;
 mod restic;

@@ -11,17 +11,24 @@ use crate::server::fields::Fields;
 use crate::server::guard;
 use crate::server::reply::Reply;
 use crate::server::request::Request;
-use crate::service::Proof;
+use crate::service::{Admission, Proof};
 use crate::wire::access::{EndedJson, RecoveredJson};
 use crate::wire::account::{RegisteredJson, SignedInJson};
 
 /// Makes an account.
 pub async fn register(context: Context, request: Request) -> Result<Reply, Error> {
+    let is_local = guard::source::is_at_this_machine(&context, &request);
     let fields = Fields::of(&context, request).await?;
     let name = Username::parse(fields.required("username")?)?;
     let password = Password::parse(fields.required("password")?)?;
+    let admission = Admission {
+        is_local,
+        setup_code: fields.text("setup_code")?.map(Secret::new),
+        invite: fields.text("invite")?.map(Secret::new),
+    };
     let services = context.services.clone();
-    let registered = guard::proving(&context, None, move || services.register(name, password)).await?;
+    let register = move || services.register(name, password, &admission);
+    let registered = guard::proving(&context, None, register).await?;
     let account_id = registered.account.to_string();
     let json = RegisteredJson { account_id, recovery_code: registered.recovery_code.reveal() };
     Ok(Reply::json(StatusCode::CREATED, &json))

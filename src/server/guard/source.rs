@@ -5,10 +5,11 @@
 
 use std::net::IpAddr;
 
-use warp::http::HeaderMap;
+use warp::http::{HeaderMap, header};
 
 use crate::model::bounds::Network;
-use crate::server::request::Peer;
+use crate::server::Context;
+use crate::server::request::{Peer, Request};
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
@@ -72,6 +73,25 @@ impl Source {
     }
 }
 
+/// Whether a request comes from this machine and nobody elsewhere stands behind it: no proxy has passed it on, and no page that
+/// had its own name lead here.
+pub fn is_at_this_machine(context: &Context, request: &Request) -> bool {
+    let is_near = match context.source {
+        Source::Local => true,
+        Source::Ip(address) => address.is_loopback(),
+    };
+    let passed_on =
+        [FORWARDED_FOR, "forwarded", "x-real-ip", "via"].iter().any(|name| request.headers.contains_key(*name));
+    is_near && !passed_on && request.header(header::HOST).is_some_and(is_loopback_name)
+}
+
+fn is_loopback_name(host: &str) -> bool {
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let name = name.map_or(host, |(name, _)| name);
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +119,17 @@ mod tests {
         assert_eq!(of("127.0.0.1:5", &["10.1.1.1, nonsense"], &["127.0.0.1"]), "127.0.0.1");
         assert_eq!(of("127.0.0.1:5", &[], &["127.0.0.1"]), "127.0.0.1");
         assert_eq!(of("[::ffff:127.0.0.1]:5", &["2001:db8::1"], &["127.0.0.1"]), "2001:db8::1");
+    }
+
+    #[test]
+    fn only_this_machines_own_names_lead_here() {
+        for own in ["localhost", "LocalHost:3369", "127.0.0.1", "127.0.0.2:80", "[::1]", "[::1]:3369"] {
+            assert!(is_loopback_name(own), "{own}");
+        }
+        for other in ["", "nas", "evil.example:3369", "127.0.0.1.evil.example", "localhost.evil.example:80", "10.0.0.1"]
+        {
+            assert!(!is_loopback_name(other), "{other}");
+        }
     }
 
     #[test]
