@@ -262,6 +262,7 @@ fn services_of(config: &Config, store: Store) -> Services {
         hold_days: config.hold_days,
         session_idle_days: config.session_idle_days,
         session_absolute_days: config.session_absolute_days,
+        registration: config.registration,
     };
     Services::new(store, clock::clock(), policy)
 }

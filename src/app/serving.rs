@@ -21,6 +21,8 @@ use crate::service::Services;
 
 /// What the store gets to close when requests took all of the grace.
 const CLOSE_MIN: Duration = Duration::from_secs(2);
+/// Volumes, catalog runs, listeners.
+const DESCRIPTORS_OF_OUR_OWN: usize = 1024;
 /// For threads that end by themselves once their connections are gone.
 const SHUTDOWN_REST: Duration = Duration::from_millis(200);
 
@@ -31,7 +33,7 @@ pub fn serve(config: &Config, say: &dyn Fn(&str)) -> Result<(), Error> {
     let listeners = runtime.block_on(listen(&config.listen))?;
     let given = secured::given(config)?;
     let services = open(config)?;
-    keep(runtime, services, config, None, |_| {
+    keep(runtime, services, config, None, |services| {
         let tls = given.map_or_else(|| secured::own(config), |tls| Ok(Some(tls)))?;
         if let Some(tls) = &tls {
             secured::reload_at_hangup(tls.clone()).map_err(Error::Start)?;
@@ -39,6 +41,10 @@ pub fn serve(config: &Config, say: &dyn Fn(&str)) -> Result<(), Error> {
         // Whoever reads the first line may use all of them.
         let door = door_if_possible(config);
         introduce(config, &listeners, tls.as_ref(), say).map_err(Error::Start)?;
+        // A catalog that cannot be read mends itself once somebody asks for it; it is no reason not to start.
+        if let Ok(Some(code)) = services.setup_code() {
+            say(&setup(code.reveal()));
+        }
         let tcp = |listener| match &tls {
             Some(tls) => Listener::tcp(listener).with_tls(tls.clone()),
             None => Listener::tcp(listener),
@@ -72,6 +78,7 @@ pub fn keep(
     idle: Option<Duration>,
     listeners: impl FnOnce(&Services) -> Result<Vec<Listener>, Error>,
 ) -> Result<(), Error> {
+    allow_descriptors(config.connections);
     let stopped = Arc::new(OnceLock::new());
     let served: Result<(), Error> = runtime.block_on(async {
         let stop = stop_signal(Arc::clone(&stopped)).map_err(Error::Start)?;
@@ -80,6 +87,7 @@ pub fn keep(
             body_idle: config.body_idle,
             shutdown_grace: config.shutdown_grace,
             idle,
+            bounds: config.bounds.clone(),
         };
         transport::serve(listeners(&services)?, services.clone(), settings, stop).await;
         Ok(())
@@ -90,6 +98,18 @@ pub fn keep(
     let closed = close(services, config.shutdown_grace.saturating_sub(taken).max(CLOSE_MIN));
     served?;
     closed
+}
+
+/// Each connection takes a descriptor, and shells allow 1024 until they are asked for more. What the system does not grant shows
+/// when it is needed: connections then wait to be accepted.
+fn allow_descriptors(connections: usize) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = (connections + DESCRIPTORS_OF_OUR_OWN) as u64;
+    let granted = maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    if current.is_some_and(|current| current < granted) {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(granted), maximum });
+    }
 }
 
 /// Closes the store, but waits no longer than `patience`: a disk that hangs must not keep the process. What was acknowledged
@@ -172,6 +192,12 @@ fn introduce(config: &Config, listeners: &[TcpListener], tls: Option<&Tls>, say:
         say(&next_steps(&url, address, config.tls == TlsChoice::Own));
     }
     Ok(())
+}
+
+fn setup(code: &str) -> String {
+    format!(
+        "The first account administers the server. From another machine or through a proxy it takes the setup code\n  {code}\n"
+    )
 }
 
 const IN_THE_CLEAR: &str =

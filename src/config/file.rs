@@ -12,8 +12,8 @@ pub struct RawConfig {
     pub server: Server,
     /// `[storage]`
     pub storage: Storage,
-    /// `[accounts]`: no keys yet.
-    pub accounts: Empty,
+    /// `[accounts]`
+    pub accounts: Accounts,
     /// `[sessions]`
     pub sessions: Sessions,
     /// `[restic]`
@@ -38,6 +38,14 @@ pub struct Server {
     pub key: Option<String>,
     /// A group whose members reach the data directory's socket.
     pub socket_group: Option<String>,
+}
+
+/// Who may have an account.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Accounts {
+    /// `open`, `invite` or `closed`.
+    pub registration: Option<String>,
 }
 
 /// Who may use restic besides the accounts themselves.
@@ -82,6 +90,28 @@ pub struct Limits {
     pub shutdown_grace_s: Option<u64>,
     /// Patience with a write that hangs, in seconds.
     pub stuck_s: Option<u64>,
+    /// Open connections of one address.
+    pub connections_per_address: Option<usize>,
+    /// Patience with a TLS handshake, in seconds.
+    pub handshake_s: Option<u64>,
+    /// Patience with a connection's first request, in seconds.
+    pub headers_s: Option<u64>,
+    /// Bytes a second that a body must bring.
+    pub body_bytes_per_s_min: Option<u64>,
+    /// Requests at once on an HTTP/2 connection.
+    pub streams: Option<u32>,
+    /// Requests that an HTTP/2 connection may take back in a minute.
+    pub resets_per_minute: Option<u32>,
+    /// Sign-ins of one address that may fail in a window.
+    pub failed_sign_ins_per_address: Option<u32>,
+    /// Sign-ins to one account that may fail in a window.
+    pub failed_sign_ins_per_account: Option<u32>,
+    /// Other calls of one address that may be refused in a window.
+    pub refused_calls_per_address: Option<u32>,
+    /// That window, in seconds.
+    pub failures_window_s: Option<u64>,
+    /// Proxies that are believed about addresses.
+    pub trusted_proxies: Option<Vec<String>>,
 }
 
 /// What is told on stderr.
@@ -91,11 +121,6 @@ pub struct Log {
     /// `error`, `warn`, `info`, `debug` or `trace`.
     pub level: Option<String>,
 }
-
-/// A section that has no keys yet.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Empty {}
 
 /// A string or a list of them.
 #[derive(Debug, Clone, Deserialize)]

@@ -1,6 +1,7 @@
 //! What the configuration means, after flags, environment, file and defaults have spoken, in that order.
 //! Behind this border nobody parses again.
 
+mod bounds;
 pub mod file;
 mod people;
 mod tls;
@@ -13,7 +14,8 @@ use std::time::Duration;
 
 use self::file::RawConfig;
 pub use self::tls::{TlsChoice, TlsWords};
-use crate::model::limits;
+use crate::model::bounds::Bounds;
+use crate::model::{Registration, limits};
 
 /// Where it listens unless told otherwise: this machine only.
 pub const LISTEN_DEFAULT: &str = "127.0.0.1:3369";
@@ -68,6 +70,8 @@ pub struct Config {
     pub socket_group: Option<u32>,
     /// For each user's number the accounts whose restic repositories it may use over the socket, `local` among them.
     pub socket_users: BTreeMap<u32, Vec<String>>,
+    /// Who may register, once there is an account.
+    pub registration: Registration,
     /// How long a removed version is held, in days.
     pub hold_days: u32,
     /// A session that nobody uses for so long ends, in days.
@@ -78,6 +82,8 @@ pub struct Config {
     pub connections: usize,
     /// Silence after which a body is given up.
     pub body_idle: Duration,
+    /// What strangers and slow clients are granted.
+    pub bounds: Bounds,
     /// How long a stop waits for requests under way.
     pub shutdown_grace: Duration,
     /// The log's level.
@@ -135,6 +141,8 @@ impl Config {
             (flags, None) if flags.is_empty() => vec![LISTEN_DEFAULT.to_owned()],
             (flags, _) => flags,
         };
+        let listen = addresses(&listen)?;
+        let registration = registration(raw.accounts.registration, &listen)?;
         let named = overrides.data.or(raw.storage.data.map(PathBuf::from));
         let data_named = named.is_some();
         let data = named.map_or_else(default_data, Ok)?;
@@ -147,10 +155,11 @@ impl Config {
             new_store: overrides.new_store,
             ballast_bytes: ballast_mib.map(|mib| mib << 20),
             stuck: seconds("limits.stuck_s", raw.limits.stuck_s, limits::STUCK)?,
-            listen: addresses(&listen)?,
+            listen,
             tls,
             socket_group: raw.server.socket_group.map(group).transpose()?,
             socket_users: users(raw.restic.socket_users.unwrap_or_default())?,
+            registration,
             hold_days: bounded("storage.hold_days", raw.storage.hold_days, HOLD_DAYS_DEFAULT, 0..=HOLD_DAYS_MAX)?,
             session_idle_days: days("sessions.idle_days", raw.sessions.idle_days, SESSION_IDLE_DAYS_DEFAULT)?,
             session_absolute_days: days(
@@ -161,6 +170,7 @@ impl Config {
             connections: bounded("limits.connections", raw.limits.connections, limits::CONNECTIONS_MAX, 1..=100_000)?,
             body_idle: seconds("limits.body_idle_s", raw.limits.body_idle_s, limits::BODY_IDLE)?,
             shutdown_grace: seconds("limits.shutdown_grace_s", raw.limits.shutdown_grace_s, limits::SHUTDOWN_GRACE)?,
+            bounds: bounds::meant(raw.limits)?,
             log_level: level(overrides.log_level.or(raw.log.level))?,
         })
     }
@@ -180,6 +190,21 @@ fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, Error> {
     let parse =
         |text: &String| text.parse().map_err(|_| wrong(text, "write IP:PORT, such as 127.0.0.1:3369 or [::]:3369"));
     listen.iter().map(parse).collect()
+}
+
+/// Where nobody says: who reaches this machine alone is trusted, the network is not.
+fn registration(text: Option<String>, listen: &[SocketAddr]) -> Result<Registration, Error> {
+    let is_near = listen.iter().all(|address| address.ip().to_canonical().is_loopback());
+    match text.as_deref() {
+        None if is_near => Ok(Registration::Open),
+        None | Some("invite") => Ok(Registration::Invite),
+        Some("open") => Ok(Registration::Open),
+        Some("closed") => Ok(Registration::Closed),
+        Some(other) => {
+            let reason = "write open, invite or closed";
+            Err(Error::Value { key: "accounts.registration", value: other.to_owned(), reason })
+        }
+    }
 }
 
 fn group(name: String) -> Result<u32, Error> {
@@ -282,6 +307,7 @@ mod tests {
             ("[server]\nlistenn = 1", "unknown field `listenn`"),
             ("[sever]", "unknown field `sever`"),
             ("[accounts]\nopen = true", "unknown field `open`"),
+            ("[accounts]\nregistration = \"yes\"", "accounts.registration"),
             ("[server]\nlisten = \"here\"", "server.listen"),
             ("[server]\nlisten = []", "server.listen"),
             ("[server]\nsocket_group = \"no such group\"", "server.socket_group"),
@@ -294,6 +320,9 @@ mod tests {
             ("[storage]\nhold_days = 365000", "storage.hold_days"),
             ("[storage]\nballast_mib = 365000", "storage.ballast_mib"),
             ("[limits]\nconnections = 0", "limits.connections"),
+            ("[limits]\nstreams = 0", "limits.streams"),
+            ("[limits]\nconnections_per_address = 0", "limits.connections_per_address"),
+            ("[limits]\ntrusted_proxies = [\"nas\"]", "limits.trusted_proxies"),
             ("[limits]\nbody_idle_s = 0", "limits.body_idle_s"),
             ("[log]\nlevel = \"loud\"", "log.level"),
         ] {

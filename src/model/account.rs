@@ -62,17 +62,34 @@ fn name(what: &'static str, text: String, bytes_max: usize) -> Result<String, In
     Err(Invalid::new(what, problem))
 }
 
-/// A new password: [`limits::PASSWORD_CHARS_MIN`] characters to [`limits::PASSWORD_BYTES_MAX`] bytes.
+/// Who may make an account of their own, once there is a first one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registration {
+    /// Whoever reaches the server.
+    Open,
+    /// Who was invited.
+    Invite,
+    /// Nobody.
+    Closed,
+}
+
+/// The commonest passwords in lower case, one a line: what is tried first against every account of the world.
+const COMMONEST: &str = include_str!("commonest_passwords.txt");
+
+/// A new password: [`limits::PASSWORD_CHARS_MIN`] to [`limits::PASSWORD_CHARS_MAX`] characters, and none of the commonest.
 #[derive(Debug, Clone)]
 pub struct Password(Secret<String>);
 
 impl Password {
     /// Takes the text over if it is long enough to protect anything and short enough to hash.
     pub fn parse(text: String) -> Result<Self, Invalid> {
-        let problem = if text.chars().count() < limits::PASSWORD_CHARS_MIN {
+        let chars = text.chars().count();
+        let problem = if chars < limits::PASSWORD_CHARS_MIN {
             format!("has fewer than {} characters", limits::PASSWORD_CHARS_MIN)
-        } else if text.len() > limits::PASSWORD_BYTES_MAX {
-            format!("is longer than {} bytes", limits::PASSWORD_BYTES_MAX)
+        } else if chars > limits::PASSWORD_CHARS_MAX {
+            format!("has more than {} characters", limits::PASSWORD_CHARS_MAX)
+        } else if is_commonest(&text) {
+            "is one of those that everybody tries first".to_owned()
         } else {
             return Ok(Self(Secret::new(text)));
         };
@@ -82,5 +99,40 @@ impl Password {
     /// The password itself.
     pub fn secret(&self) -> &Secret<String> {
         &self.0
+    }
+}
+
+fn is_commonest(text: &str) -> bool {
+    let folded = zeroize::Zeroizing::new(text.to_lowercase());
+    COMMONEST.lines().any(|common| common == *folded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_has_8_to_1024_characters_and_is_not_what_everybody_tries() {
+        let parse = |text: &str| Password::parse(text.to_owned()).map_err(|invalid| invalid.problem);
+        for right in ["ae8F-_x!", "ääääöööö", &"ß".repeat(1024), &"\u{1f511}".repeat(1024), "password of anna"]
+        {
+            assert!(parse(right).is_ok(), "{right}");
+        }
+        for (wrong, problem) in [
+            ("1234567", "has fewer than 8 characters"),
+            ("ääääööö", "has fewer than 8 characters"),
+            (&"ß".repeat(1025), "has more than 1024 characters"),
+            ("password", "is one of those that everybody tries first"),
+            ("PassWord", "is one of those that everybody tries first"),
+        ] {
+            assert_eq!(parse(wrong).expect_err(wrong), problem);
+        }
+        for common in COMMONEST.lines() {
+            assert!(
+                common.chars().count() >= limits::PASSWORD_CHARS_MIN && common == common.to_lowercase(),
+                "{common}"
+            );
+            assert!(parse(common).is_err(), "{common}");
+        }
     }
 }

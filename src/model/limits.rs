@@ -14,10 +14,18 @@ pub const TOKEN_LABEL_BYTES_MAX: usize = 128;
 pub const TOKENS_MAX: usize = 256;
 /// What is kept of what a client calls itself; browsers send about 120 bytes.
 pub const USER_AGENT_BYTES_MAX: usize = 200;
-/// Short passwords are guessed; see also [`PASSWORD_BYTES_MAX`].
+/// Short passwords are guessed; see also [`PASSWORD_CHARS_MAX`].
 pub const PASSWORD_CHARS_MIN: usize = 8;
 /// A passphrase of any length people type, without feeding argon2 megabytes.
-pub const PASSWORD_BYTES_MAX: usize = 1024;
+pub const PASSWORD_CHARS_MAX: usize = 1024;
+/// The same as UTF-8.
+pub const PASSWORD_BYTES_MAX: usize = 4 * PASSWORD_CHARS_MAX;
+/// How long an invitation may wait, in days; longer ones are forgotten in a drawer.
+pub const INVITE_DAYS_MAX: u32 = 365;
+/// The same where nobody says.
+pub const INVITE_DAYS: u32 = 7;
+/// Invitations that wait at once.
+pub const INVITES_MAX: usize = 100;
 /// A form or JSON body of a sign-in: three values of at most a few kilobytes, percent-encoded.
 pub const FORM_BODY_BYTES_MAX: usize = 16 * 1024;
 /// One part's headers in a multipart body; browsers and curl send less than 1 KiB besides a file name of 4 KiB.
@@ -45,13 +53,29 @@ pub const WORK_THREADS_MAX: usize = 64;
 pub const CHANGE_THREADS_MAX: usize = 48;
 /// A body that sends nothing for so long is given up.
 pub const BODY_IDLE: Duration = Duration::from_secs(60);
-/// A client gets so long for its request line and headers.
+/// What a body must bring, on average over each [`BODY_IDLE`] of waiting: a tenth of the slowest line that is still in use.
+pub const BODY_BYTES_PER_S_MIN: u64 = 512;
+/// A TLS handshake gets so long: two round trips, over a satellite and on a busy NAS.
+pub const HANDSHAKE: Duration = Duration::from_secs(15);
+/// A client gets so long for its first request line and headers.
 pub const HEADERS_READ: Duration = Duration::from_secs(20);
 /// The same for a later request of a connection, counted from the end of the one before: hyper has one clock for both. Go's clients
 /// keep idle connections for 90 s and do not send a POST again that met a closed one.
 pub const HEADERS_READ_LATER: Duration = Duration::from_secs(120);
 /// Open connections over all listeners; well below the usual limit of descriptors.
 pub const CONNECTIONS_MAX: usize = 4096;
+/// Of these, from one address: a family behind one router has dozens of devices with a few each.
+pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 512;
+/// Requests that an HTTP/2 connection may take back in a minute: people who leave pages and restic that is stopped have dozens.
+pub const RESETS_PER_MINUTE_MAX: u32 = 300;
+/// Resets of streams that wait to be looked at, and streams that break the protocol; more end the connection.
+pub const RESETS_WAITING_MAX: usize = 64;
+/// Failed sign-ins of one address, or to one account, in a [`FAILURES_WINDOW`]: 2 880 guesses a day, and room for fingers that slip.
+pub const FAILED_SIGN_INS_MAX: u32 = 20;
+/// Other refused calls: a client that goes on with a session that ended asks for each of its files.
+pub const REFUSED_CALLS_MAX: u32 = 1000;
+/// After so long a failure is forgotten.
+pub const FAILURES_WINDOW: Duration = Duration::from_secs(600);
 /// Header fields of one request.
 pub const HEADERS_MAX: usize = 64;
 /// Bytes of one request's head over HTTP/1.1; a path of 4 KiB percent-encoded is 12 KiB.

@@ -1,6 +1,7 @@
 //! Names and numbers that cannot hold a bad value. Everyone may use this room; it uses nobody.
 
 pub mod account;
+pub mod bounds;
 pub mod file;
 pub mod id;
 pub mod limits;
@@ -12,7 +13,7 @@ pub mod secret;
 pub mod socket;
 pub mod time;
 
-pub use account::{DeviceName, Password, Username};
+pub use account::{DeviceName, Password, Registration, Username};
 pub use file::{File, Version};
 pub use id::{AccountId, ChunkId, FileId, Sha256, StorageName, VersionId};
 pub use path::FilePath;

@@ -91,6 +91,15 @@ pub enum Error {
     /// The body stood still for too long.
     #[error("the body stood still")]
     BodyIdle,
+    /// The body came too slowly to be waited for.
+    #[error("the body came too slowly")]
+    BodySlow,
+    /// Whoever asks failed too often.
+    #[error("too many failures")]
+    TooMany {
+        /// When it may try again.
+        seconds: u64,
+    },
     /// The thread that did the work panicked; its message is in the log.
     #[error("the work panicked")]
     Panicked,
@@ -125,12 +134,36 @@ impl Error {
         match self {
             Self::MethodNotAllowed { allow } => reply.with_text(header::ALLOW, &allow),
             Self::NeedCredentials => reply.with(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE)),
+            Self::TooMany { seconds } => reply.with_text(header::RETRY_AFTER, &seconds.to_string()),
             Self::RangeNotSatisfiable { size } => reply.with_text(header::CONTENT_RANGE, &format!("bytes */{size}")),
             Self::Service(service::Error::Busy | service::Error::Unavailable) => {
                 reply.with(header::RETRY_AFTER, HeaderValue::from_static("1"))
             }
             _ => reply,
         }
+    }
+
+    /// Whether it was refused to somebody who has not proved to be anybody.
+    pub fn is_for_strangers(&self) -> bool {
+        matches!(
+            self,
+            Self::Service(service::Error::NoSession)
+                | Self::NeedCredentials
+                | Self::NoRoute
+                | Self::MethodNotAllowed { .. }
+                | Self::ForeignOrigin
+                | Self::RepeatedHeader
+        )
+    }
+
+    /// Whether a claim to be somebody turned out to be wrong.
+    pub fn is_wrong_claim(&self) -> bool {
+        use service::Error as E;
+        matches!(
+            self,
+            Self::NeedCredentials
+                | Self::Service(E::BadCredentials | E::AccountExists | E::NeedSetupCode | E::NotInvited)
+        )
     }
 
     fn log(&self, status: StatusCode, code: &str, request_id: &str) {
@@ -190,6 +223,12 @@ impl Error {
             Self::Forbidden => told(S::FORBIDDEN, "forbidden", "This is not allowed here."),
             Self::Cut => told(S::BAD_REQUEST, "truncated", "The body ended too early; nothing was kept."),
             Self::BodyIdle => told(S::REQUEST_TIMEOUT, "body_timeout", "The body stood still for too long."),
+            Self::BodySlow => told(S::REQUEST_TIMEOUT, "body_timeout", "The body came too slowly."),
+            Self::TooMany { seconds } => {
+                let sentence =
+                    format!("Too many failures from here or for this account; try again in {seconds} seconds.");
+                told(S::TOO_MANY_REQUESTS, "too_many", sentence)
+            }
             Self::Panicked => told(S::INTERNAL_SERVER_ERROR, "internal", INTERNAL),
         }
     }
@@ -197,6 +236,8 @@ impl Error {
 
 /// What restic's routes ask for.
 const CHALLENGE: &str = "Basic realm=\"RBackup\", charset=\"UTF-8\"";
+const SETUP: &str =
+    "The first account administers the server: it takes the setup code that the server printed when it started.";
 const INTERNAL: &str = "internal error";
 
 fn told_by_service(error: &service::Error) -> Told {
@@ -224,6 +265,12 @@ fn told_by_service(error: &service::Error) -> Told {
         E::AppendOnly => {
             told(S::FORBIDDEN, "append_only", "The repository is append-only here: nothing but locks can be removed.")
         }
+        E::NeedSetupCode => told(S::FORBIDDEN, "setup_code_needed", SETUP),
+        E::RegistrationClosed => told(S::FORBIDDEN, "registration_closed", "Nobody can register here."),
+        E::NotInvited => {
+            told(S::FORBIDDEN, "invite_needed", "To register here takes an invitation that is still good.")
+        }
+        E::TooManyInvites => told(S::CONFLICT, "too_many_invites", "As many invitations wait as may."),
         E::AccountExists => told(S::CONFLICT, "account_exists", "An account of this name exists."),
         E::BadCredentials => told(S::UNAUTHORIZED, "bad_credentials", "The name or the password is wrong."),
         E::WrongDevice => told(S::UNAUTHORIZED, "wrong_device", "The session or token belongs to another device."),

@@ -2,6 +2,7 @@
 //!
 //! Never: writes a query, a header or a secret; control characters of a path are escaped.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -20,6 +21,7 @@ pub struct Entry {
     method: Method,
     path: String,
     peer: Peer,
+    forwarded: Option<IpAddr>,
     began: Instant,
     status: Option<StatusCode>,
     bytes: u64,
@@ -33,6 +35,7 @@ impl Entry {
             method: request.method.clone(),
             path: printable(&request.path),
             peer: request.connection.peer,
+            forwarded: request.connection.forwarded(),
             began: Instant::now(),
             status: None,
             bytes: 0,
@@ -56,7 +59,8 @@ impl Drop for Entry {
         let status = self.status.map_or(499, |status| status.as_u16());
         let ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (method, path, bytes, peer, request_id) = (&self.method, &self.path, self.bytes, self.peer, &self.id);
-        tracing::info!(%method, path, status, bytes, ms, %peer, request_id, "request");
+        let client = self.forwarded.map(tracing::field::display);
+        tracing::info!(%method, path, status, bytes, ms, %peer, client, request_id, "request");
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod transport;
 
+mod crowd;
 mod door;
 mod listener;
 mod socket;
@@ -43,6 +44,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::model::bounds::Bounds;
 use crate::model::limits;
 use crate::service::Services;
 
@@ -50,6 +52,8 @@ use bridge::Bridge;
 pub use door::Door;
 pub use guard::errand::run as run_errand;
 pub use guard::realm::{Found, Manners, NoRealm, Realm, Wish};
+use guard::source::Source;
+use guard::throttle::Throttle;
 pub use listener::Listener;
 pub use router::route_table;
 pub use tls::{Error as TlsError, Fingerprint, Tls};
@@ -65,6 +69,8 @@ pub struct Settings {
     pub shutdown_grace: Duration,
     /// Stop when there was no connection for so long.
     pub idle: Option<Duration>,
+    /// What strangers and slow clients are granted.
+    pub bounds: Bounds,
 }
 
 impl Default for Settings {
@@ -74,6 +80,7 @@ impl Default for Settings {
             body_idle: limits::BODY_IDLE,
             shutdown_grace: limits::SHUTDOWN_GRACE,
             idle: None,
+            bounds: Bounds::default(),
         }
     }
 }
@@ -86,6 +93,17 @@ struct Context {
     /// Asks a holder to leave; nobody hears it in a server.
     leave: watch::Sender<bool>,
     front: Arc<Front>,
+    throttle: Arc<Throttle>,
+    bounds: Arc<Bounds>,
+    /// From where somebody asks.
+    source: Source,
+}
+
+impl Context {
+    /// The same for one request.
+    fn asked_from(self, source: Source) -> Self {
+        Self { source, ..self }
+    }
 }
 
 /// What a listener, or one connection, serves.

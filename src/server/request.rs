@@ -4,12 +4,12 @@
 //! Never: decodes the path, or prints headers or the query.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use futures_util::{Stream, StreamExt};
@@ -55,8 +55,10 @@ pub struct Terms {
     pub ping_answer: Duration,
     /// How long its client may take nothing of a download while others wait for its memory.
     pub download_stall: Duration,
-    /// Requests at once over HTTP/2.
-    pub streams: u32,
+    /// Requests at once over HTTP/2, if that is not what the configuration says.
+    pub streams: Option<u32>,
+    /// How long its first request may take, if that is more than others have.
+    pub first_request: Duration,
 }
 
 /// What one connection's requests share with its socket.
@@ -66,17 +68,38 @@ pub struct Connection {
     pub peer: Peer,
     /// The certificate it was shown, where it is encrypted.
     certificate: Option<Fingerprint>,
+    /// Who asks, where a proxy of ours says so.
+    forwarded: Option<IpAddr>,
     is_http2: bool,
     /// Whether its client has no other connection and cannot make one: a pump's.
     is_only: bool,
+    asked: Arc<AtomicBool>,
     unread: Arc<AtomicBool>,
     cut: Arc<Notify>,
+    resets: Arc<Mutex<Resets>>,
+}
+
+/// Requests that were taken back since the minute began.
+#[derive(Debug, Default)]
+struct Resets {
+    since: Option<Instant>,
+    count: u32,
 }
 
 impl Connection {
     /// A connection that has not asked anything yet.
     pub fn new(peer: Peer) -> Self {
-        Self { peer, certificate: None, is_http2: false, is_only: false, unread: Arc::default(), cut: Arc::default() }
+        Self {
+            peer,
+            certificate: None,
+            forwarded: None,
+            is_http2: false,
+            is_only: false,
+            asked: Arc::default(),
+            unread: Arc::default(),
+            cut: Arc::default(),
+            resets: Arc::default(),
+        }
     }
 
     /// The same for a pump, whose client gives up when it ends.
@@ -101,13 +124,15 @@ impl Connection {
                 write_idle: limits::PUMP_SILENCE,
                 ping_answer: limits::PUMP_SILENCE,
                 download_stall: limits::PUMP_STALL,
-                streams: limits::PUMP_STREAMS_MAX,
+                streams: Some(limits::PUMP_STREAMS_MAX),
+                first_request: limits::PUMP_SILENCE,
             },
             false => Terms {
                 write_idle: limits::SOCKET_WRITE_IDLE,
                 ping_answer: limits::PING_ANSWER,
                 download_stall: limits::DOWNLOAD_STALL,
-                streams: limits::STREAMS_MAX,
+                streams: None,
+                first_request: Duration::ZERO,
             },
         }
     }
@@ -120,6 +145,42 @@ impl Connection {
     /// Whether other requests may be under way over it.
     pub fn is_shared(&self) -> bool {
         self.is_http2
+    }
+
+    /// The same, for a request that a proxy passed on.
+    pub fn passed_on_for(self, forwarded: Option<IpAddr>) -> Self {
+        Self { forwarded, ..self }
+    }
+
+    /// From where the request came first, where a proxy of ours says so.
+    pub fn forwarded(&self) -> Option<IpAddr> {
+        self.forwarded
+    }
+
+    /// Its first request is there.
+    pub fn asks(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether there was a request.
+    pub fn has_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// A request begins, which ends the connection when too many are taken back, `most` in a minute.
+    pub fn begins(&self, most: u32) -> Unanswered {
+        Unanswered { connection: self.clone(), most, is_answered: false }
+    }
+
+    fn taken_back(&self, most: u32) {
+        let mut resets = self.resets.lock().unwrap_or_else(PoisonError::into_inner);
+        if resets.since.is_none_or(|since| since.elapsed() >= MINUTE) {
+            *resets = Resets { since: Some(Instant::now()), count: 0 };
+        }
+        resets.count += 1;
+        if resets.count > most {
+            self.cut();
+        }
     }
 
     /// Ends the connection with all its requests.
@@ -136,6 +197,30 @@ impl Connection {
     /// [`super::socket`] lets it end gently.
     pub fn has_unread_body(&self) -> bool {
         self.unread.load(Ordering::Relaxed)
+    }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A request that has no answer yet; dropped without one it was taken back.
+pub struct Unanswered {
+    connection: Connection,
+    most: u32,
+    is_answered: bool,
+}
+
+impl Unanswered {
+    /// It has one.
+    pub fn answered(mut self) {
+        self.is_answered = true;
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if !self.is_answered && self.connection.is_http2 {
+            self.connection.taken_back(self.most);
+        }
     }
 }
 

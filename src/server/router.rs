@@ -16,6 +16,7 @@ use warp::reply::Response;
 
 use super::error::Error;
 use super::guard::basic::AccountGate;
+use super::guard::source::Source;
 use super::journal::{Counted, Entry};
 use super::reply::{Content, Reply};
 use super::request::{Body, Connection, Request};
@@ -66,6 +67,7 @@ static ROUTES: &[Route] = &[
     account(DELETE, "/api/v1/sessions", |context, caller, request| {
         Box::pin(api::session::end(context, caller, request))
     }),
+    account(POST, "/api/v1/invites", |context, caller, request| Box::pin(api::invite::make(context, caller, request))),
     account(GET, "/api/v1/tokens", |context, caller, _| Box::pin(api::token::list(context, caller))),
     account(POST, "/api/v1/tokens", |context, caller, request| Box::pin(api::token::make(context, caller, request))),
     account(DELETE, "/api/v1/tokens", |context, caller, request| {
@@ -144,6 +146,12 @@ where
     S: Stream<Item = Result<B, warp::Error>> + Send + Sync + 'static,
     B: Buf,
 {
+    let source = Source::of(connection.peer, &headers, &context.bounds.trusted_proxies);
+    let forwarded = match (source, Source::direct(connection.peer)) {
+        (Source::Ip(address), direct) if source != direct => Some(address),
+        _ => None,
+    };
+    let (context, connection) = (context.asked_from(source), connection.passed_on_for(forwarded));
     let body = Body::new(stream, &headers, connection.clone());
     let path = path.as_str().to_owned();
     let request = Request { id: request_id(), method, path, raw_query, headers, connection, body };
@@ -154,8 +162,10 @@ async fn answer(context: Context, request: Request) -> Response {
     let mut entry = Entry::begin(&request);
     let (id, connection, is_head) = (request.id.clone(), request.connection.clone(), request.method == Method::HEAD);
     let for_restic = is_for_restic(&context.front, &request.path);
+    let (throttle, source) = (Arc::clone(&context.throttle), context.source);
     let mut reply = match walk(context, request).await {
         Ok(reply) => reply,
+        Err(error) if error.is_for_strangers() => throttle.refused(source).err().unwrap_or(error).into_reply(&id),
         Err(error) => error.into_reply(&id),
     };
     if connection.has_unread_body() {

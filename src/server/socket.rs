@@ -1,6 +1,6 @@
 //! Any byte stream with the patience of this house: what hyper does not time, this does.
 //!
-//! Promises: a client that does not say within [`limits::HEADERS_READ`] which HTTP it speaks is dropped, as is one that takes
+//! Promises: a client whose first request is not there in time, however it drips in, is dropped, as is one that takes
 //! none of its answer for its connection's patience; after an early refusal the sender is listened to for a moment, so that
 //! it reads the answer instead of a reset. Never: changes a byte.
 
@@ -15,15 +15,12 @@ use tokio::time::{Sleep, sleep};
 use super::request::Connection;
 use crate::model::limits;
 
-/// The HTTP/2 preface; the shortest HTTP/1.1 request with a host is longer.
-const SNIFFED_BYTES: usize = 24;
-
 /// A stream with deadlines.
 pub struct Socket<IO> {
     io: IO,
     connection: Connection,
-    /// Until the protocol is known.
-    sniffing: Option<(usize, Pin<Box<Sleep>>)>,
+    /// Until the first request is there.
+    silent: Option<Pin<Box<Sleep>>>,
     /// While the peer takes nothing.
     write_stuck: Option<Pin<Box<Sleep>>>,
     closing: Closing,
@@ -37,9 +34,9 @@ enum Closing {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
     /// Starts the clock on a connection that was just accepted.
-    pub fn new(io: IO, connection: Connection) -> Self {
-        let sniffing = Some((0, Box::pin(sleep(limits::HEADERS_READ))));
-        Self { io, connection, sniffing, write_stuck: None, closing: Closing::NotYet }
+    pub fn new(io: IO, connection: Connection, first_request: Duration) -> Self {
+        let silent = Some(Box::pin(sleep(first_request)));
+        Self { io, connection, silent, write_stuck: None, closing: Closing::NotYet }
     }
 
     /// A write is timed from the first moment it makes no progress.
@@ -75,17 +72,12 @@ fn expired(deadline: &mut Pin<Box<Sleep>>, context: &mut Context<'_>) -> Poll<io
 impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Socket<IO> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let socket = &mut *self;
-        let before = buf.filled().len();
         let read = Pin::new(&mut socket.io).poll_read(context, buf);
-        let Some((seen, deadline)) = &mut socket.sniffing else { return read };
-        if read.is_pending() {
-            return expired(deadline, context).map(Err);
+        if socket.connection.has_asked() {
+            socket.silent = None;
         }
-        *seen += buf.filled().len() - before;
-        if *seen >= SNIFFED_BYTES {
-            socket.sniffing = None;
-        }
-        read
+        let Some(deadline) = &mut socket.silent else { return read };
+        if read.is_pending() { expired(deadline, context).map(Err) } else { read }
     }
 }
 
@@ -130,6 +122,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<IO> {
 mod tests {
     use std::net::{Ipv4Addr, SocketAddr};
 
+    use futures_util::FutureExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
@@ -138,7 +131,7 @@ mod tests {
     fn pair() -> (Socket<DuplexStream>, DuplexStream) {
         let (ours, theirs) = duplex(64);
         let peer = Peer::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
-        (Socket::new(ours, Connection::new(peer)), theirs)
+        (Socket::new(ours, Connection::new(peer), limits::HEADERS_READ), theirs)
     }
 
     #[tokio::test]
@@ -147,9 +140,11 @@ mod tests {
         client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("room");
         let mut read = [0; 27];
         socket.read_exact(&mut read).await.expect("bytes");
-        assert!(socket.sniffing.is_none());
+        assert!(socket.silent.is_some(), "until it is a request");
+        socket.connection.asks();
         socket.write_all(b"answer").await.expect("room");
         socket.shutdown().await.expect("closes at once");
+        assert!(socket.read(&mut read).now_or_never().is_none() && socket.silent.is_none());
         let mut answer = Vec::new();
         client.read_to_end(&mut answer).await.expect("an end");
         assert_eq!(answer, b"answer");

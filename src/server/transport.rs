@@ -22,11 +22,15 @@ use tower_service::Service;
 use warp::http::{HeaderValue, Request, Uri, header};
 
 use super::bridge::Bridge;
+use super::crowd::{Crowd, Presence, Silent};
 use super::door::Door;
+use super::guard::source::Source;
+use super::guard::throttle::Throttle;
 use super::listener::{Arrival, Entrance, Listener};
 use super::request::{Connection, Peer, Terms};
 use super::socket::Socket;
 use super::{Context, Front, Realm, Settings, router};
+use crate::model::bounds::Bounds;
 use crate::model::limits;
 use crate::service::Services;
 
@@ -40,14 +44,33 @@ pub async fn serve(
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) {
-    let bridge = Bridge::new(settings.body_idle);
+    let bounds = Arc::new(settings.bounds);
+    let bridge = Bridge::new(settings.body_idle, bounds.body_bytes_per_s_min);
     // Where nobody waits for it, asking to leave fails.
     let (leave, asked) = watch::channel(false);
     let asked = settings.idle.map(|idle| (idle, asked));
-    let context = Context { services, bridge: bridge.clone(), leave, front: Arc::new(Front::Main) };
+    let context = Context {
+        services,
+        bridge: bridge.clone(),
+        leave,
+        front: Arc::new(Front::Main),
+        throttle: Arc::new(Throttle::new(&bounds)),
+        bounds: Arc::clone(&bounds),
+        source: Source::Local,
+    };
     let ((cut, _), (visits, seen)) = (watch::channel(()), watch::channel(0));
+    let most = settings.connections;
     let slots = Arc::new(Semaphore::new(settings.connections));
-    let house = House { context, slots, cut: cut.clone(), visits };
+    let house = House {
+        context,
+        slots,
+        cut: cut.clone(),
+        visits,
+        bounds,
+        crowd: Crowd::default(),
+        silent: Silent::default(),
+        most,
+    };
     let graceful = GracefulShutdown::new();
     tokio::select! {
         _ = join_all(listeners.iter().map(|listener| house.accept(listener, &graceful))) => {}
@@ -66,6 +89,9 @@ pub async fn serve(
     bridge.quiet(left.max(QUIET_MIN)).await;
 }
 
+/// The address has as many connections as it may have.
+struct TooMany;
+
 /// What all connections share.
 #[derive(Clone)]
 struct House {
@@ -74,21 +100,49 @@ struct House {
     cut: watch::Sender<()>,
     /// How many connections there are.
     visits: watch::Sender<usize>,
+    /// How many each address has.
+    crowd: Crowd,
+    silent: Silent,
+    /// How many there may be.
+    most: usize,
+    bounds: Arc<Bounds>,
 }
 
 impl House {
     async fn accept(&self, listener: &Listener, graceful: &GracefulShutdown) {
         loop {
-            let Ok(slot) = self.slots.clone().acquire_owned().await else { return };
+            let Some(slot) = self.slot().await else { return };
             match listener.accept().await {
                 Ok((arrival, peer)) => {
+                    let Ok(presence) = self.presence(peer) else { continue };
                     let (watcher, counted) = (graceful.watcher(), Counted::new(&self.visits));
-                    let visit = Visit { house: self.clone(), watcher, _slot: slot, _counted: counted };
+                    let visit =
+                        Visit { house: self.clone(), watcher, _slot: slot, _counted: counted, _presence: presence };
                     tokio::spawn(visit.receive(arrival, peer, listener.entrance.clone()));
                 }
                 Err(error) => accept_failed(error).await,
             }
         }
+    }
+
+    /// A place for one connection more; when there is none, the one that has been silent for longest makes room.
+    async fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(slot) = self.slots.clone().try_acquire_owned() {
+            return Some(slot);
+        }
+        self.silent.cut_first();
+        self.slots.clone().acquire_owned().await.ok()
+    }
+
+    /// One connection more of whoever it is. Processes of this machine and proxies, who speak for many, have no limit but the common one.
+    fn presence(&self, peer: Peer) -> Result<Option<Presence>, TooMany> {
+        let source = Source::direct(peer);
+        let group = source.group().filter(|_| !source.is_in(&self.bounds.trusted_proxies));
+        let enter = |group| self.crowd.enter(group, self.bounds.connections_per_address).ok_or(TooMany);
+        group
+            .map(enter)
+            .transpose()
+            .inspect_err(|TooMany| tracing::debug!(%peer, "it has too many connections already"))
     }
 
     /// Speaks HTTP over any byte stream until it ends.
@@ -98,14 +152,23 @@ impl House {
     {
         let peer = connection.peer;
         let routes = warp::service(router::routes(Context { front: Arc::new(front), ..self.context.clone() }));
-        let io = TokioIo::new(Socket::new(io, connection.clone()));
+        let first_request = connection.terms().first_request.max(self.bounds.headers);
+        let io = TokioIo::new(Socket::new(io, connection.clone(), first_request));
+        let resets = self.bounds.resets_per_minute;
         let speaking = connection.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             let connection = speaking.speaking(request.version());
+            connection.asks();
+            let unanswered = connection.begins(resets);
             request.extensions_mut().insert(connection);
             name_the_host(&mut request);
             name_the_path(&mut request);
-            routes.clone().call(request)
+            let answer = routes.clone().call(request);
+            async move {
+                let answer = answer.await;
+                unanswered.answered();
+                answer
+            }
         });
         let speaker = self.speaker(connection.terms());
         let mut cut = self.cut.subscribe();
@@ -137,7 +200,9 @@ impl House {
             .initial_connection_window_size(connection_window)
             .max_frame_size(limits::FRAME_BYTES)
             .max_send_buf_size(limits::STREAM_SEND_BYTES)
-            .max_concurrent_streams(terms.streams)
+            .max_concurrent_streams(terms.streams.unwrap_or(self.bounds.streams))
+            .max_pending_accept_reset_streams(limits::RESETS_WAITING_MAX)
+            .max_local_error_reset_streams(limits::RESETS_WAITING_MAX)
             .max_header_list_size(limits::HEADER_LIST_BYTES_MAX)
             .keep_alive_interval(limits::PING_AFTER)
             .keep_alive_timeout(terms.ping_answer);
@@ -151,11 +216,21 @@ struct Visit {
     watcher: Watcher,
     _slot: OwnedSemaphorePermit,
     _counted: Counted,
+    _presence: Option<Presence>,
 }
 
 impl Visit {
     async fn receive(self, arrival: Arrival, peer: Peer, entrance: Entrance) {
         let connection = Connection::new(peer);
+        self.house.silent.add(connection.clone(), self.house.most);
+        let met = connection.clone();
+        self.greet(arrival, connection, entrance).await;
+        // Nobody cuts what has gone.
+        met.asks();
+    }
+
+    async fn greet(self, arrival: Arrival, connection: Connection, entrance: Entrance) {
+        let peer = connection.peer;
         match arrival {
             Arrival::Tcp(stream, tls) => {
                 if let Err(error) = stream.set_nodelay(true) {
@@ -164,7 +239,11 @@ impl Visit {
                 match tls {
                     None => self.meet(stream, connection, entrance).await,
                     Some(tls) => {
-                        if let Some((stream, certificate)) = tls.accept(stream).await {
+                        let shaken = tokio::select! {
+                            shaken = tls.accept(stream, self.house.bounds.handshake) => shaken,
+                            () = connection.was_cut() => None,
+                        };
+                        if let Some((stream, certificate)) = shaken {
                             self.meet(stream, connection.shown(certificate), entrance).await;
                         }
                     }

@@ -6,6 +6,7 @@ use zeroize::Zeroize;
 
 use super::caller::{Caller, Visit, rights_of};
 use super::error::Error;
+use super::registration::Admission;
 use super::secrets::{RecoveryCode, SessionSecret, random};
 use super::{Services, password};
 use crate::chunk::keys::{AccountKeys, DataKey, unwrap_key, wrap_key};
@@ -36,8 +37,9 @@ pub struct SignedIn {
 }
 
 impl Services {
-    /// Adds an account with a data key of its own. Runs argon2 once.
-    pub fn register(&self, name: Username, password: Password) -> Result<Registered, Error> {
+    /// Adds an account with a data key of its own. Runs argon2 once, and not for who may not come in.
+    pub fn register(&self, name: Username, password: Password, admission: &Admission) -> Result<Registered, Error> {
+        let entry = self.entry(admission)?;
         if self.inner.store.catalog().account_by_name(&name.folded())?.is_some() {
             return Err(Error::AccountExists);
         }
@@ -55,7 +57,7 @@ impl Services {
             recovery_wrap: wrap_key(&recovery.wrapping_key(), &data_key, RECOVERY_CONTEXT, random()?)?,
         };
         password_key.zeroize();
-        match self.inner.store.commit(Operation::access(AccessOperation::AddAccount(added)))? {
+        match self.inner.store.commit(Operation::access(AccessOperation::AddAccount { added, entry }))? {
             Done::Account(id) => Ok(Registered { account: AccountId(id), recovery_code: recovery.text() }),
             other => Err(Error::Internal(format!("registering did {other:?}").into())),
         }

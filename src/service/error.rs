@@ -55,6 +55,18 @@ pub enum Error {
     /// The name is taken.
     #[error("an account of that name exists already")]
     AccountExists,
+    /// The first account needs what the server printed.
+    #[error("the first account needs the setup code")]
+    NeedSetupCode,
+    /// Nobody may register.
+    #[error("registration is closed")]
+    RegistrationClosed,
+    /// Only who was invited may register.
+    #[error("an invitation is needed")]
+    NotInvited,
+    /// As many invitations wait as may.
+    #[error("too many invitations wait")]
+    TooManyInvites,
     /// Name and password do not belong together, or there is no such name: not told apart.
     #[error("the name or the password is wrong")]
     BadCredentials,
@@ -164,6 +176,8 @@ impl From<store::Error> for Error {
             store::Error::NoSpace => Self::NoSpace,
             store::Error::SessionEnded | store::Error::Replayed => Self::NoSession,
             store::Error::Exists => Self::AccountExists,
+            store::Error::NotInvited => Self::NotInvited,
+            store::Error::TooManyInvites => Self::TooManyInvites,
             store::Error::Refused(_) | store::Error::Closed | store::Error::Gone | store::Error::Stuck => {
                 Self::Unavailable
             }

@@ -14,6 +14,7 @@ mod htpasswd;
 mod keys;
 mod listing;
 mod password;
+mod registration;
 mod removal;
 pub mod restic;
 mod secrets;
@@ -33,11 +34,12 @@ pub use self::follow::Follow;
 pub use self::htpasswd::Users;
 pub use self::keys::{ContentSummary, Ended, Proof, Recovered};
 pub use self::listing::FileListing;
+pub use self::registration::{Admission, Invited};
 pub use self::session::{SessionSummary, WhichSessions};
 pub use self::token::{MadeToken, TokenSummary, TokenWish, WhichTokens};
 pub use self::upload::{Intake, UploadRequest};
 
-use crate::model::{Clock, Timestamp};
+use crate::model::{Clock, Registration, Timestamp};
 use crate::store::Store;
 pub use crate::store::{DamagedObject, DamagedVersion, Report};
 
@@ -50,11 +52,14 @@ pub struct Policy {
     pub session_idle_days: u32,
     /// A session ends so long after its device signed in, in days.
     pub session_absolute_days: u32,
+    /// Who may register, once there is an account.
+    pub registration: Registration,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { hold_days: 7, session_idle_days: 30, session_absolute_days: 180 }
+        let registration = Registration::Open;
+        Self { hold_days: 7, session_idle_days: 30, session_absolute_days: 180, registration }
     }
 }
 
@@ -72,14 +77,17 @@ struct Inner {
     remembered: restic::Remembered,
     /// Sessions and tokens whose use is being noted.
     noting: follow::Noting,
+    /// What the first account needs from elsewhere, new with each start; without randomness nobody from elsewhere makes it.
+    setup_code: Option<secrets::RecoveryCode>,
 }
 
 impl Services {
     /// The services of `store`, with the time of `clock`.
     pub fn new(store: Store, clock: Arc<dyn Clock>, policy: Policy) -> Self {
         let remembered = restic::Remembered::fresh();
+        let setup_code = secrets::RecoveryCode::fresh().ok();
         let noting = Arc::new(Mutex::new(HashSet::new()));
-        Self { inner: Arc::new(Inner { store, clock, policy, remembered, noting }) }
+        Self { inner: Arc::new(Inner { store, clock, policy, remembered, noting, setup_code }) }
     }
 
     /// The caller that a session's or a token's secret stands for, found by looking alone, and what has to follow from that.

@@ -212,6 +212,11 @@ impl RecoveryCode {
         Secret::new(text)
     }
 
+    /// What is stored to find it again, where it opens nothing and only lets somebody in.
+    pub fn hash(&self, context: &str) -> [u8; 32] {
+        blake3::derive_key(context, &self.0)
+    }
+
     /// The key that wraps the account's data key for this code.
     pub fn wrapping_key(&self) -> [u8; 32] {
         blake3::derive_key("rbackup v1 recovery wrapping key", &self.0)

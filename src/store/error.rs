@@ -142,6 +142,12 @@ pub enum Error {
     /// The named thing exists already.
     #[error("it exists already")]
     Exists,
+    /// The way an account wanted to come in by is closed.
+    #[error("it is not invited")]
+    NotInvited,
+    /// As many invitations wait as may.
+    #[error("too many invitations wait")]
+    TooManyInvites,
     /// The named thing does not exist.
     #[error("it does not exist")]
     Missing,

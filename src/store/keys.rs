@@ -10,6 +10,7 @@ const DEVICE_COUNT: u8 = b'e';
 const SESSION: u8 = b's';
 const TOKEN: u8 = b't';
 const ACCOUNT_TOKEN: u8 = b'k';
+const INVITE: u8 = b'i';
 const FILE: u8 = b'f';
 const VERSION_FILE: u8 = b'v';
 const PATH: u8 = b'p';
@@ -62,6 +63,21 @@ pub fn session(family: &[u8; 32]) -> Vec<u8> {
 /// Hash of a token's secret → its row.
 pub fn token(hash: &[u8; 32]) -> Vec<u8> {
     key(TOKEN, &[hash])
+}
+
+/// Hash of an invitation's code → its row.
+pub fn invite(hash: &[u8; 32]) -> Vec<u8> {
+    key(INVITE, &[hash])
+}
+
+/// All invitations.
+pub fn invites() -> Range {
+    (vec![INVITE], vec![INVITE + 1])
+}
+
+/// The hash that [`invite`] was made of.
+pub fn parse_invite(key: &[u8]) -> Option<[u8; 32]> {
+    key.strip_prefix(&[INVITE])?.try_into().ok()
 }
 
 /// A token of an account → hash of its secret.

@@ -77,8 +77,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 pub use self::access::{
-    AccessOperation, AccountAdded, AccountChange, AccountRow, Credential, DeviceRow, Generation, NewGeneration,
-    SessionRow, Sessions, TokenEntry, TokenRow, Tokens,
+    AccessOperation, AccountAdded, AccountChange, AccountRow, Credential, DeviceRow, Entry, Generation, InviteRow,
+    NewGeneration, SessionRow, Sessions, TokenEntry, TokenRow, Tokens,
 };
 pub use self::catalog::{Catalog, FileEntry, Files, VersionEntry};
 pub use self::check::{DamagedObject, DamagedVersion, Report};

@@ -6,7 +6,9 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::access::{AccessChanged, AccountAdded, OldSessionOpened, SessionChanged, SessionOpened, TokenChanged};
+use super::access::{
+    AccessChanged, AccountAdded, InvitesChanged, OldSessionOpened, SessionChanged, SessionOpened, TokenChanged,
+};
 use super::error::Error;
 use super::header::Counters;
 use super::kept::RowsKept;
@@ -37,6 +39,8 @@ pub enum Record {
     TokenChanged(TokenChanged),
     /// An account changed, or sessions and tokens of it ended.
     AccessChanged(AccessChanged),
+    /// An invitation was made, or used.
+    InvitesChanged(InvitesChanged),
     /// A version was committed, and its file with it if it was new.
     VersionAdded(VersionAdded),
     /// Versions were removed; their bytes stay until the hold has passed and compaction took them.
@@ -148,6 +152,7 @@ impl Record {
             Self::RepoCreated(it) => pack(23, it),
             Self::RepoRemoved(it) => pack(24, it),
             Self::RowsKept(it) => pack(32, it),
+            Self::InvitesChanged(it) => pack(30, it),
             Self::SessionChanged(it) => pack(25, it),
             Self::AccessChanged(it) => pack(26, it),
         }
@@ -174,6 +179,7 @@ impl Record {
             22 => Self::ObjectRemoved(unpack("record", body)?),
             23 => Self::RepoCreated(unpack("record", body)?),
             24 => Self::RepoRemoved(unpack("record", body)?),
+            30 => Self::InvitesChanged(unpack("record", body)?),
             32 => Self::RowsKept(unpack("record", body)?),
             25 => Self::SessionChanged(unpack("record", body)?),
             26 => Self::AccessChanged(unpack("record", body)?),
@@ -193,6 +199,7 @@ impl Record {
             Self::SessionChanged(it) => it.row.account,
             Self::TokenChanged(it) => it.row.account,
             Self::AccessChanged(it) => it.account,
+            Self::InvitesChanged(it) => it.account(),
             Self::VersionAdded(it) => it.account,
             Self::VersionsRemoved(it) => it.account,
             Self::ObjectAdded(it) => it.account,
@@ -207,7 +214,10 @@ impl Record {
     pub fn counters(&self, seq: u64) -> Counters {
         let mut counters = Counters { seq: seq.saturating_add(1), ..Counters::default() };
         match self {
-            Self::AccountAdded(it) => counters.account = it.account.saturating_add(1),
+            Self::AccountAdded(it) | Self::InvitesChanged(InvitesChanged { added: Some(it), .. }) => {
+                counters.account = it.account.saturating_add(1);
+            }
+            Self::InvitesChanged(_) => {}
             Self::VersionAdded(it) => {
                 counters.file = it.file.saturating_add(1);
                 counters.version = it.version.saturating_add(1);
@@ -233,6 +243,7 @@ impl Record {
             Self::SessionChanged(it) => it.changes(&mut changes)?,
             Self::TokenChanged(it) => it.changes(&mut changes)?,
             Self::AccessChanged(it) => it.changes(&mut changes)?,
+            Self::InvitesChanged(it) => it.changes(&mut changes)?,
             Self::VersionAdded(it) => {
                 changes.set(keys::file(it.account, it.file), &FileRow { device: it.device, path: it.path.clone() })?;
                 changes.set(keys::version(it.account, it.file, it.version), &it.content)?;

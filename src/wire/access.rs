@@ -50,6 +50,15 @@ pub struct TokenJson {
     pub user_agent: String,
 }
 
+/// An invitation that was made: the only answer that has its code.
+#[derive(Serialize)]
+pub struct InvitedJson<'a> {
+    /// What is presented to register.
+    pub invite: &'a str,
+    /// Until when.
+    pub expires: String,
+}
+
 /// A token that was made: the only answer that has its secret.
 #[derive(Serialize)]
 pub struct MadeTokenJson<'a> {

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use rbackup::model::{DeviceName, FilePath, Password, Secret, Sha256, SystemClock, Username};
-use rbackup::service::{Caller, Error, Policy, Services, UploadRequest, Visit};
+use rbackup::service::{Admission, Caller, Error, Policy, Services, UploadRequest, Visit};
 use rbackup::store::{self, Options, Segment, Store, VolumeLimits};
 use sha2::Digest;
 use std::ops::Range;
@@ -50,7 +50,8 @@ fn serve(store: Store) -> Services {
 /// Makes an account.
 pub fn register(services: &Services, account: &str) {
     let password = Password::parse(PASSWORD.to_owned()).expect("long enough");
-    services.register(username(account), password).expect("registered");
+    let here = Admission { is_local: true, ..Admission::default() };
+    services.register(username(account), password, &here).expect("registered");
 }
 
 /// Signs a device in and returns the session's secret.

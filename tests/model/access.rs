@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use rbackup::model::{DeviceName, Password, Rights, Scope, Username};
-use rbackup::service::{Caller, Error, Proof, Services, TokenWish, Visit, WhichSessions, WhichTokens};
+use rbackup::service::{Admission, Caller, Error, Proof, Services, TokenWish, Visit, WhichSessions, WhichTokens};
 
 /// What happens next.
 #[derive(Debug, Clone)]
@@ -75,7 +75,8 @@ impl Access {
     /// Does one step to the store and to the list.
     pub fn step(&mut self, services: &Services, step: &AccessStep) {
         let number = *self.password.get_or_insert_with(|| {
-            services.register(name(), password(0)).expect("registered");
+            let here = Admission { is_local: true, ..Admission::default() };
+            services.register(name(), password(0), &here).expect("registered");
             0
         });
         match *step {

@@ -8,7 +8,7 @@ use super::objects::Objects;
 use super::steps::{Step, Who};
 use bytes::Bytes;
 use rbackup::model::{Clock, DeviceName, FileId, FilePath, Password, Sha256, SystemClock, Username, VersionId};
-use rbackup::service::{Caller, Error, Policy, Services, UploadRequest, Visit};
+use rbackup::service::{Admission, Caller, Error, Policy, Services, UploadRequest, Visit};
 use rbackup::store::{Options, Store, VolumeLimits, import};
 use sha2::Digest;
 use std::collections::BTreeMap;
@@ -56,7 +56,9 @@ impl World {
         let home = tempfile::tempdir().expect("a directory");
         let services = open(&home.path().join("data"));
         let people = ["ann", "bert"].map(|name| {
-            services.register(Username::parse(name.to_owned()).expect("fine"), password(name)).expect("registered");
+            let here = Admission { is_local: true, ..Admission::default() };
+            let named = Username::parse(name.to_owned()).expect("fine");
+            services.register(named, password(name), &here).expect("registered");
             Person { name, session: login(&services, name), versions: Versions::new(), files: BTreeMap::new() }
         });
         Self {

@@ -224,7 +224,7 @@ fn what_follows_a_refused_body_on_the_same_connection_is_read_as_a_request_or_no
 fn a_body_that_stands_still_is_given_up_and_one_that_only_crawls_is_not() {
     let mut house = House::empty();
     let config = house.beside("rbackup.toml");
-    std::fs::write(&config, "[limits]\nbody_idle_s = 1\n").expect("write the config");
+    std::fs::write(&config, "[limits]\nbody_idle_s = 1\nbody_bytes_per_s_min = 0\n").expect("write the config");
     house.open_with(&["--config", &config.to_string_lossy()]);
     let member = house.member("anna", "laptop");
     let fields = [("RBackup-Session-Pass", member.session.as_str()), ("Content-Length", "12")];

@@ -11,16 +11,24 @@ use crate::server::fields::Fields;
 use crate::server::guard;
 use crate::server::reply::Reply;
 use crate::server::request::Request;
-use crate::service::Proof;
+use crate::service::{Admission, Proof};
 use crate::wire::access::{EndedJson, RecoveredJson};
 use crate::wire::account::{RegisteredJson, SignedInJson};
 
 /// Makes an account.
 pub async fn register(context: Context, request: Request) -> Result<Reply, Error> {
+    let is_local = guard::source::is_at_this_machine(&context, &request);
     let fields = Fields::of(&context, request).await?;
     let name = Username::parse(fields.required("username")?)?;
     let password = Password::parse(fields.required("password")?)?;
-    let registered = context.bridge.call_password(move || context.services.register(name, password)).await?;
+    let admission = Admission {
+        is_local,
+        setup_code: fields.text("setup_code")?.map(Secret::new),
+        invite: fields.text("invite")?.map(Secret::new),
+    };
+    let services = context.services.clone();
+    let register = move || services.register(name, password, &admission);
+    let registered = guard::proving(&context, None, register).await?;
     let account_id = registered.account.to_string();
     let json = RegisteredJson { account_id, recovery_code: registered.recovery_code.reveal() };
     Ok(Reply::json(StatusCode::CREATED, &json))
@@ -33,8 +41,9 @@ pub async fn login(context: Context, request: Request) -> Result<Reply, Error> {
     let device = DeviceName::parse(fields.required("device_id")?)?;
     let name = Username::parse(fields.required("username")?)?;
     let password = fields.required_secret("password")?;
-    let login = move || context.services.login(&name, &password, device, &visit);
-    let signed_in = context.bridge.call_password(login).await?;
+    let (services, account) = (context.services.clone(), name.folded());
+    let login = move || services.login(&name, &password, device, &visit);
+    let signed_in = guard::proving(&context, Some(account), login).await?;
     let status = if signed_in.renewed { StatusCode::OK } else { StatusCode::CREATED };
     Ok(Reply::json(status, &SignedInJson { session_id: signed_in.session_id.reveal() }))
 }
@@ -49,8 +58,9 @@ pub async fn password(context: Context, request: Request) -> Result<Reply, Error
     };
     let new = Password::parse(fields.required("new_password")?)?;
     let revoke_tokens = fields.text("revoke_tokens")?.is_some_and(|word| word == "true");
-    let change = move || context.services.change_password(&name, &proof, &new, revoke_tokens);
-    let ended = context.bridge.call_password(change).await?;
+    let (services, account) = (context.services.clone(), name.folded());
+    let change = move || services.change_password(&name, &proof, &new, revoke_tokens);
+    let ended = guard::proving(&context, Some(account), change).await?;
     Ok(Reply::json(StatusCode::OK, &EndedJson { sessions_ended: ended.sessions, tokens_revoked: ended.tokens }))
 }
 
@@ -60,7 +70,8 @@ pub async fn recover(context: Context, request: Request) -> Result<Reply, Error>
     let name = Username::parse(fields.required("username")?)?;
     let code = fields.required_secret("recovery_code")?;
     let new = Password::parse(fields.required("new_password")?)?;
-    let recovered = context.bridge.call_password(move || context.services.recover(&name, &code, &new)).await?;
+    let (services, account) = (context.services.clone(), name.folded());
+    let recovered = guard::proving(&context, Some(account), move || services.recover(&name, &code, &new)).await?;
     let json = RecoveredJson {
         recovery_code: recovered.recovery_code.reveal(),
         sessions_ended: recovered.ended.sessions,

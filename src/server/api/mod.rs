@@ -10,6 +10,7 @@ pub mod session;
 pub mod token;
 
 pub mod files;
+pub mod invite;
 
 pub mod upload;
 

@@ -5,7 +5,7 @@
 //! thread is free, so a slow sender holds no budget.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
@@ -74,6 +74,7 @@ impl Bridge {
 struct Source {
     body: Body,
     idle: Duration,
+    pace: Pace,
     budget: Arc<Semaphore>,
     /// A frame that has no permits yet.
     waiting: Option<Bytes>,
@@ -82,7 +83,9 @@ struct Source {
 impl Source {
     fn new(bridge: &Bridge, body: Body) -> Self {
         let shared = &bridge.shared;
-        Self { body, idle: shared.body_idle, budget: shared.incoming_bytes.clone(), waiting: None }
+        let pace =
+            Pace { window: shared.body_idle, bytes_min: shared.body_bytes_min, waited: Duration::ZERO, bytes: 0 };
+        Self { body, idle: shared.body_idle, pace, budget: shared.incoming_bytes.clone(), waiting: None }
     }
 
     /// Adds the next frame, or the end, to `piece`. Cancelled it loses nothing.
@@ -91,7 +94,9 @@ impl Source {
             return std::future::pending().await;
         }
         if self.waiting.is_none() {
+            let began = Instant::now();
             let frame = timeout(self.idle, self.body.next()).await.unwrap_or(Err(Error::BodyIdle))?;
+            self.pace.came(began.elapsed(), frame.as_ref().map_or(0, Bytes::len))?;
             self.waiting = frame;
         }
         let Some(length) = self.waiting.as_ref().map(Bytes::len) else {
@@ -121,6 +126,27 @@ impl Source {
             }
         }
         Ok(())
+    }
+}
+
+/// How fast a body comes. Only the time that the client is waited for counts, not that of our own disk.
+struct Pace {
+    window: Duration,
+    bytes_min: u64,
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Pace {
+    fn came(&mut self, waited: Duration, bytes: usize) -> Result<(), Error> {
+        self.waited += waited;
+        self.bytes += bytes as u64;
+        if self.waited < self.window {
+            return Ok(());
+        }
+        let is_slow = self.bytes < self.bytes_min;
+        (self.waited, self.bytes) = (Duration::ZERO, 0);
+        if is_slow { Err(Error::BodySlow) } else { Ok(()) }
     }
 }
 

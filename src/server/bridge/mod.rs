@@ -32,6 +32,8 @@ pub struct Bridge {
 
 struct Shared {
     body_idle: Duration,
+    /// Of a body, in each such time.
+    body_bytes_min: u64,
     threads: Arc<Semaphore>,
     /// Threads among them that may wait for the log.
     changes: Arc<Semaphore>,
@@ -46,11 +48,12 @@ struct Shared {
 }
 
 impl Bridge {
-    /// A bridge that gives a body up after `body_idle` of silence.
-    pub fn new(body_idle: Duration) -> Self {
+    /// A bridge that gives a body up after `body_idle` of silence, or of less than so many bytes a second.
+    pub fn new(body_idle: Duration, body_bytes_per_s_min: u64) -> Self {
         let semaphore = |permits| Arc::new(Semaphore::new(permits));
         let shared = Shared {
             body_idle,
+            body_bytes_min: body_bytes_per_s_min.saturating_mul(body_idle.as_secs()),
             threads: semaphore(limits::WORK_THREADS_MAX),
             changes: semaphore(limits::CHANGE_THREADS_MAX),
             password_runs: semaphore(limits::PASSWORD_RUNS_MAX),

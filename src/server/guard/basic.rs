@@ -12,6 +12,7 @@ use super::{Presented, by_secret, by_token, visit};
 use crate::model::{RepoPath, Rights, Secret, Username, limits};
 use crate::server::Context;
 use crate::server::error::Error;
+use crate::server::guard;
 use crate::server::request::Request;
 use crate::server::restic::{Admission, Gate};
 use crate::service::restic::{Credentials, Owner, RepoAccess};
@@ -64,8 +65,8 @@ async fn account_owner(context: &Context, request: &Request) -> Result<Owner, Er
     if let Some(owner) = context.bridge.call(move || services.remembered_owner(&asked)).await? {
         return Ok(owner);
     }
-    let services = context.services.clone();
-    let verified = context.bridge.call_password(move || services.owner(&credentials)).await;
+    let (services, account) = (context.services.clone(), credentials.name.folded());
+    let verified = guard::proving(context, Some(account), move || services.owner(&credentials)).await;
     verified.map_err(refused)
 }
 

@@ -6,14 +6,20 @@
 pub mod basic;
 pub mod errand;
 pub mod realm;
+pub mod source;
+pub mod throttle;
+
+use std::sync::Arc;
 
 use warp::http::{HeaderMap, header};
 
 use zeroize::Zeroizing;
 
+use self::source::Source;
+use self::throttle::Claim;
 use super::Context;
 use super::error::Error;
-use super::request::{Peer, Request};
+use super::request::Request;
 use crate::model::{Secret, Username, limits};
 use crate::service::{self, Caller, Services, Visit};
 
@@ -54,9 +60,9 @@ pub fn visit(request: &Request) -> Visit {
     let agent = request.headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let agent = agent.unwrap_or_default().chars().filter(|letter| !letter.is_control()).collect::<String>();
     Visit {
-        address: match request.connection.peer {
-            Peer::Tcp(address) => address.ip().to_canonical().to_string(),
-            peer @ Peer::Unix { .. } => peer.to_string(),
+        address: match (request.connection.forwarded(), Source::direct(request.connection.peer)) {
+            (Some(address), _) | (None, Source::Ip(address)) => address.to_string(),
+            (None, Source::Local) => request.connection.peer.to_string(),
         },
         agent: agent[..agent.floor_char_boundary(limits::USER_AGENT_BYTES_MAX)].to_owned(),
         device: request.headers.get(DEVICE).map(|name| name.as_bytes().to_vec()),
@@ -79,7 +85,7 @@ pub async fn caller_or_password(context: &Context, request: &Request) -> Result<
     };
     let name = Username::parse(name).map_err(|_| service::Error::BadCredentials)?;
     let services = context.services.clone();
-    context.bridge.call_password(move || services.caller_by_password(&name, &password)).await
+    proving(context, Some(name.folded()), move || services.caller_by_password(&name, &password)).await
 }
 
 /// What a request presents that only a session may ask.
@@ -167,6 +173,30 @@ pub async fn by_token(
     let (services, asked) = (context.services.clone(), caller.clone());
     let is_named = context.bridge.call(move || services.is_named(&asked, &name)).await?;
     if is_named { Ok(caller) } else { Err(service::Error::NoSession.into()) }
+}
+
+/// Runs `work`, which hashes a password to prove that somebody is `account`, unless one of them failed too often.
+pub async fn proving<T, E, F>(context: &Context, account: Option<String>, work: F) -> Result<T, Error>
+where
+    T: Send + 'static,
+    E: Into<Error> + Send + 'static,
+    F: FnOnce() -> Result<T, E> + Send + 'static,
+{
+    let claim = Claim::new(context.source, account);
+    context.throttle.may_try(&claim)?;
+    let (throttle, asked) = (Arc::clone(&context.throttle), claim.clone());
+    // Those that waited together have learned meanwhile what became of the first.
+    let proved = context.bridge.call_password(move || {
+        throttle.may_try(&asked)?;
+        let proved = work().map_err(Into::into);
+        match &proved {
+            Ok(_) => throttle.proved(&asked),
+            Err(error) if error.is_wrong_claim() => throttle.failed(&asked),
+            Err(_) => {}
+        }
+        proved
+    });
+    proved.await
 }
 
 /// The declared hash's header, which raw uploads send and downloads answer.

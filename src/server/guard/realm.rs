@@ -155,7 +155,12 @@ impl Realm {
                 Ok::<_, Error>(users.is_some_and(known))
             }
         };
-        Ok(context.bridge.call(asked(false)).await? || context.bridge.call_password(asked(true)).await?)
+        if context.bridge.call(asked(false)).await? {
+            return Ok(true);
+        }
+        let verify = asked(true);
+        let proof = move || if verify()? { Ok(()) } else { Err(Error::NeedCredentials) };
+        super::proving(context, Some(name.to_owned()), proof).await.map(|()| true)
     }
 
     /// Whether `path`, as the URL has it, is the user's own.

@@ -11,6 +11,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use ring::digest;
 use rustls::ServerConfig;
@@ -21,8 +22,6 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use zeroize::Zeroizing;
-
-use crate::model::limits;
 
 /// A certificate with its key, ready to be shown. Clones share them.
 #[derive(Clone)]
@@ -113,9 +112,13 @@ impl Tls {
     }
 
     /// Shakes hands, and says with which certificate; none when the client does not, in time.
-    pub(super) async fn accept(&self, stream: TcpStream) -> Option<(TlsStream<TcpStream>, Fingerprint)> {
+    pub(super) async fn accept(
+        &self,
+        stream: TcpStream,
+        patience: Duration,
+    ) -> Option<(TlsStream<TcpStream>, Fingerprint)> {
         let Pair { acceptor, fingerprint } = self.pair();
-        match timeout(limits::HEADERS_READ, acceptor.accept(stream)).await {
+        match timeout(patience, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => Some((stream, fingerprint)),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "no TLS handshake");

@@ -1,6 +1,7 @@
 //! The catalog's questions about accounts, devices, sessions and tokens.
 
 use super::credential::Credential;
+use super::invite::InviteRow;
 use super::records::{AccountRow, DeviceRow, SessionRow, TokenRow};
 use crate::store::catalog::Catalog;
 use crate::store::error::Error;
@@ -28,6 +29,11 @@ impl Catalog {
     /// An account by its id.
     pub fn account(&self, account: u64) -> Result<Option<AccountRow>, Error> {
         self.raw(&keys::account(account))?.map(|bytes| AccountRow::parse(&bytes)).transpose()
+    }
+
+    /// An invitation by the hash of its code.
+    pub fn invite(&self, hash: &[u8; 32]) -> Result<Option<InviteRow>, Error> {
+        self.get(&keys::invite(hash))
     }
 
     /// A session by its row's key.

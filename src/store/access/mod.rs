@@ -6,11 +6,13 @@
 
 mod catalog;
 mod credential;
+mod invite;
 mod operation;
 mod records;
 
 pub use self::catalog::TokenEntry;
 pub use self::credential::Credential;
+pub use self::invite::{Entry, InviteRow, InvitesChanged};
 pub(super) use self::operation::decide;
 pub use self::operation::{AccessOperation, AccountChange, NewGeneration, Sessions, Tokens};
 pub use self::records::{

@@ -1,5 +1,6 @@
 //! What may be asked about accounts, sessions and tokens, and what the catalog says to it, on the storage thread.
 
+use super::invite::{self, Entry, InviteRow};
 use super::records::{
     AccessChanged, AccountAdded, AccountRow, DeviceRow, EndedSession, Generation, SessionChanged, SessionOpened,
     SessionRow, TokenChanged, TokenRow,
@@ -14,7 +15,21 @@ use crate::store::records::{Record, parse_row};
 #[derive(Debug, Clone)]
 pub enum AccessOperation {
     /// Adds an account; [`Error::Exists`] when the name is taken. Its id and whether it administers are decided here.
-    AddAccount(AccountAdded),
+    AddAccount {
+        /// What it is.
+        added: AccountAdded,
+        /// Why it may be added; [`Error::NotInvited`] when that is so no more.
+        entry: Entry,
+    },
+    /// Makes an invitation; [`Error::TooManyInvites`] when so many wait already.
+    MakeInvite {
+        /// Hash of its code.
+        hash: [u8; 32],
+        /// What it is.
+        row: InviteRow,
+        /// How many may wait.
+        most: usize,
+    },
     /// Opens a session for a device and ends the one it had. The device's number is decided here.
     OpenSession {
         /// Key of its row.
@@ -129,7 +144,8 @@ pub enum Tokens {
 /// Turns an operation into its record, if it changes anything.
 pub fn decide(operation: AccessOperation, view: &View, counters: &mut Counters) -> Result<Decided, Error> {
     match operation {
-        AccessOperation::AddAccount(added) => add_account(view, added, counters),
+        AccessOperation::AddAccount { added, entry } => invite::add_account(view, added, entry, counters),
+        AccessOperation::MakeInvite { hash, row, most } => invite::make(view, hash, row, most),
         AccessOperation::OpenSession { family, row } => open_session(view, family, row),
         AccessOperation::Rotate { family, from, next, at } => rotate(view, family, from, next, at),
         AccessOperation::UseSession { family, hash, at, grace_ms, address, agent } => {
@@ -163,16 +179,6 @@ pub fn decide(operation: AccessOperation, view: &View, counters: &mut Counters) 
 
 fn record(record: Record, done: Done) -> Result<Decided, Error> {
     Ok(Decided::Record(Box::new(record), done))
-}
-
-fn add_account(view: &View, added: AccountAdded, counters: &mut Counters) -> Result<Decided, Error> {
-    if view.has(&keys::account_name(&added.folded))? {
-        return Err(Error::Exists);
-    }
-    let account = counters.account;
-    counters.account += 1;
-    let added = AccountAdded { account, administrator: account == 1, ..added };
-    record(Record::AccountAdded(added), Done::Account(account))
 }
 
 fn open_session(view: &View, family: [u8; 32], row: SessionRow) -> Result<Decided, Error> {

@@ -7,8 +7,8 @@ use std::path::Path;
 use super::super::super::frame::{Frame, FrameHeader, FrameKind};
 use super::super::super::header::Counters;
 use super::super::super::{
-    AccessOperation, AccountAdded, Child, Done, Error, Generation, Operation, RemovalRow, Root, SessionRow, Store,
-    Target, VersionRow, encode_manifest, import,
+    AccessOperation, AccountAdded, Child, Done, Entry, Error, Generation, Operation, RemovalRow, Root, SessionRow,
+    Store, Target, VersionRow, encode_manifest, import,
 };
 use super::super::Imported;
 use super::super::stream::{Head, StreamReader, StreamWriter};
@@ -61,7 +61,7 @@ fn filled(dir: &Path) {
         password_wrap: vec![5; 60],
         recovery_wrap: vec![6; 60],
     };
-    store.commit(Operation::access(AccessOperation::AddAccount(added))).expect("an account");
+    store.commit(Operation::access(AccessOperation::AddAccount { added, entry: Entry::Anyone })).expect("an account");
     let row = SessionRow {
         account: 1,
         device: "laptop".to_owned(),

@@ -1,0 +1,98 @@
+//! Who may make an account: everybody, who was invited, or nobody; and the first one, which administers the server.
+//!
+//! Promises: the first account is made by somebody at this machine or somebody who has read what the server printed; an invitation
+//! lets one account in and ends by itself; who may not register learns no name. Never: keeps a code, only its hash.
+
+use super::Services;
+use super::caller::Caller;
+use super::error::Error;
+use super::secrets::RecoveryCode;
+use crate::model::{Registration, Scope, Secret, Timestamp, limits};
+use crate::store::{AccessOperation, Done, Entry, InviteRow, Operation};
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// What somebody brings who wants an account.
+#[derive(Debug, Default)]
+pub struct Admission {
+    /// Whether it is at this machine.
+    pub is_local: bool,
+    /// What the server printed when it started without an account.
+    pub setup_code: Option<Secret<String>>,
+    /// What somebody gave it.
+    pub invite: Option<Secret<String>>,
+}
+
+/// A new invitation.
+#[derive(Debug)]
+pub struct Invited {
+    /// What is presented to register. Shown once, stored nowhere.
+    pub code: Secret<String>,
+    /// Until when.
+    pub expires: Timestamp,
+}
+
+impl Services {
+    /// What the first account needs from elsewhere; nothing once there is one.
+    pub fn setup_code(&self) -> Result<Option<Secret<String>>, Error> {
+        Ok(if self.is_founded()? { None } else { self.inner.setup_code.as_ref().map(RecoveryCode::text) })
+    }
+
+    /// Makes an invitation for so many days. Only an administrator may.
+    pub fn invite(&self, caller: &Caller, days: u32) -> Result<Invited, Error> {
+        caller.require(Scope::Admin)?;
+        let account = self.inner.living_account(caller.account)?;
+        if !account.added.administrator {
+            return Err(Error::Forbidden);
+        }
+        let code = RecoveryCode::fresh()?;
+        let made = self.inner.clock.now().0;
+        let expires = made.saturating_add(i64::from(days) * DAY_MS);
+        let row = InviteRow { by: caller.account, made, expires };
+        let operation = AccessOperation::MakeInvite { hash: hash(&code), row, most: limits::INVITES_MAX };
+        match self.inner.store.commit(Operation::access(operation).by(&caller.credential))? {
+            Done::Noted => Ok(Invited { code: code.text(), expires: Timestamp(expires) }),
+            other => Err(Error::Internal(format!("inviting did {other:?}").into())),
+        }
+    }
+
+    /// The way in that is open for what somebody brings; the store looks again when the account is added.
+    pub(super) fn entry(&self, admission: &Admission) -> Result<Entry, Error> {
+        let registration = self.inner.policy.registration;
+        if !self.is_founded()? {
+            let is_expected = admission.is_local || self.is_setup_code(admission.setup_code.as_ref());
+            let entry = if registration == Registration::Open { Entry::Anyone } else { Entry::First };
+            return if is_expected { Ok(entry) } else { Err(Error::NeedSetupCode) };
+        }
+        match registration {
+            Registration::Open => Ok(Entry::Anyone),
+            Registration::Closed => Err(Error::RegistrationClosed),
+            Registration::Invite => {
+                let code = admission.invite.as_ref().and_then(|text| RecoveryCode::parse(text.reveal()));
+                let hash = code.as_ref().map(hash).ok_or(Error::NotInvited)?;
+                // Looked at before a password is hashed.
+                let row = self.inner.store.catalog().invite(&hash)?.ok_or(Error::NotInvited)?;
+                let at = self.inner.clock.now().0;
+                if at < row.expires { Ok(Entry::Invited { hash, at }) } else { Err(Error::NotInvited) }
+            }
+        }
+    }
+
+    fn is_founded(&self) -> Result<bool, Error> {
+        Ok(self.inner.store.catalog().account(FIRST)?.is_some())
+    }
+
+    /// Hashes are compared: how long that takes says nothing about the code.
+    fn is_setup_code(&self, presented: Option<&Secret<String>>) -> bool {
+        let presented = presented.and_then(|text| RecoveryCode::parse(text.reveal()));
+        let pair = presented.as_ref().zip(self.inner.setup_code.as_ref());
+        pair.is_some_and(|(presented, right)| hash(presented) == hash(right))
+    }
+}
+
+/// Ids are given from 1 on, and no account is ever removed.
+const FIRST: u64 = 1;
+
+fn hash(code: &RecoveryCode) -> [u8; 32] {
+    code.hash("rbackup v1 invite hash")
+}
