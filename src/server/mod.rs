@@ -20,6 +20,7 @@ mod guard;
 
 mod api;
 mod restic;
+mod ui;
 
 mod bridge;
 

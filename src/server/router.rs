@@ -21,7 +21,7 @@ use super::journal::{Counted, Entry};
 use super::reply::{Content, Reply};
 use super::request::{Body, Connection, Request};
 use super::vigil::Vigil;
-use super::{Context, Front, api, guard, restic};
+use super::{Context, Front, api, guard, restic, ui};
 use crate::service::Caller;
 
 /// What a handler makes of a request.
@@ -75,6 +75,34 @@ static ROUTES: &[Route] = &[
     }),
     guarded(DELETE, "/remove/file", |context, caller, request| Box::pin(api::remove::file(context, caller, request))),
     guarded(DELETE, "/remove/fileVersion", |context, caller, request| {
+        Box::pin(api::remove::version(context, caller, request))
+    }),
+    open(GET, "/", |_, request| Box::pin(ui::page(request))),
+    open(GET, "/favicon.ico", |_, request| Box::pin(ui::icon(request))),
+    open(GET, "/api/v1/openapi.json", |_, request| Box::pin(api::openapi::show(request))),
+    open(GET, "/api/v1/hello", |context, _| Box::pin(api::browser::hello(context))),
+    open(POST, "/api/v1/session", |context, request| Box::pin(api::browser::sign_in(context, request))),
+    guarded(GET, "/api/v1/session", |context, caller, _| Box::pin(api::browser::show(context, caller))),
+    guarded(DELETE, "/api/v1/session", |context, caller, request| {
+        Box::pin(api::browser::sign_out(context, caller, request))
+    }),
+    guarded(POST, "/api/v1/devices", |context, caller, request| {
+        Box::pin(api::browser::add_device(context, caller, request))
+    }),
+    guarded(GET, "/api/v1/overview", |context, caller, _| Box::pin(api::browse::overview(context, caller))),
+    guarded(GET, "/api/v1/folder", |context, caller, request| Box::pin(api::browse::folder(context, caller, request))),
+    guarded(GET, "/api/v1/versions", |context, caller, request| {
+        Box::pin(api::browse::versions(context, caller, request))
+    }),
+    guarded(GET, "/api/v1/search", |context, caller, request| Box::pin(api::browse::search(context, caller, request))),
+    guarded(GET, "/api/v1/download", |context, caller, request| {
+        Box::pin(api::download::version(context, caller, request))
+    }),
+    guarded(PUT_OR_POST, "/api/v1/upload", |context, caller, request| {
+        Box::pin(api::upload::for_device(context, caller, request))
+    }),
+    guarded(DELETE, "/api/v1/file", |context, caller, request| Box::pin(api::remove::file(context, caller, request))),
+    guarded(DELETE, "/api/v1/version", |context, caller, request| {
         Box::pin(api::remove::version(context, caller, request))
     }),
 ];
@@ -207,6 +235,9 @@ fn is_for_restic(front: &Front, path: &str) -> bool {
 }
 
 async fn by_table(context: Context, request: Request) -> Result<Reply, Error> {
+    if request.path.starts_with(ui::BASE) {
+        return ui::asset(request).await;
+    }
     let route = Route::find(&request.path, &request.method)?;
     match route.handler {
         Handler::Open(handler) => handler(context, request).await,
@@ -269,5 +300,17 @@ mod tests {
             unreachable!("HEAD is not allowed");
         };
         assert_eq!(allow, "PUT, POST");
+    }
+
+    #[test]
+    fn the_description_and_the_table_say_the_same() {
+        let mut described = api::openapi::operations();
+        let own = route_table().into_iter().filter(|(_, path)| path.starts_with("/api/v1/"));
+        let mut served: Vec<String> = own.map(|(method, path)| format!("{method} {path}")).collect();
+        described.sort();
+        served.sort();
+        assert_eq!(described, served);
+        served.push("GET /api/v1/planted".to_owned());
+        assert_ne!(described, served, "a planted route");
     }
 }

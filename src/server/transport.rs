@@ -29,7 +29,7 @@ use super::guard::throttle::Throttle;
 use super::listener::{Arrival, Entrance, Listener};
 use super::request::{Connection, Peer, Terms};
 use super::socket::Socket;
-use super::{Context, Front, Realm, Settings, router};
+use super::{Context, Front, Realm, Settings, router, ui};
 use crate::model::bounds::Bounds;
 use crate::model::limits;
 use crate::service::Services;
@@ -44,6 +44,7 @@ pub async fn serve(
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) {
+    tokio::task::spawn_blocking(ui::prepare);
     let bounds = Arc::new(settings.bounds);
     let bridge = Bridge::new(settings.body_idle, bounds.body_bytes_per_s_min);
     // Where nobody waits for it, asking to leave fails.

@@ -11,7 +11,9 @@ use super::secrets::{RecoveryCode, SessionSecret, random};
 use super::{Services, password};
 use crate::chunk::keys::{AccountKeys, DataKey, unwrap_key, wrap_key};
 use crate::model::{AccountId, DeviceName, Password, Rights, Secret, Username};
-use crate::store::{AccessOperation, AccountAdded, AccountRow, Credential, Done, Generation, Operation, SessionRow};
+use crate::store::{
+    AccessOperation, AccountAdded, AccountRow, Credential, Done, Generation, Operation, SessionKind, SessionRow,
+};
 
 pub(super) const PASSWORD_CONTEXT: &[u8] = b"password";
 pub(super) const RECOVERY_CONTEXT: &[u8] = b"recovery code";
@@ -72,8 +74,20 @@ impl Services {
         visit: &Visit,
     ) -> Result<SignedIn, Error> {
         let (account, data_key) = self.open_account(name, password)?;
+        self.open_session(&account, &data_key, SessionKind::Device, device, visit)
+    }
+
+    /// Opens a session of a kind with a password that was right just now.
+    pub(super) fn open_session(
+        &self,
+        account: &AccountRow,
+        data_key: &DataKey,
+        kind: SessionKind,
+        device: DeviceName,
+        visit: &Visit,
+    ) -> Result<SignedIn, Error> {
         let secret = SessionSecret::fresh()?;
-        let wrap = wrap_key(&secret.wrapping_key(), &data_key, SESSION_CONTEXT, random()?)?;
+        let wrap = wrap_key(&secret.wrapping_key(), data_key, SESSION_CONTEXT, random()?)?;
         let now = self.inner.clock.now().0;
         let row = SessionRow {
             account: account.added.account,
@@ -89,9 +103,9 @@ impl Services {
             address: visit.address.clone(),
             agent: visit.agent.clone(),
         };
-        let operation = AccessOperation::OpenSession { family: secret.family(), row };
+        let operation = AccessOperation::OpenSession { kind, family: secret.family(), row };
         // The password may have changed while it was looked at.
-        match self.inner.store.commit(Operation::access(operation).by(&proved(&account)))? {
+        match self.inner.store.commit(Operation::access(operation).by(&proved(account)))? {
             Done::Session { renewed } => Ok(SignedIn { session_id: secret.text(), renewed }),
             other => Err(Error::Internal(format!("signing in did {other:?}").into())),
         }
@@ -105,6 +119,7 @@ impl Services {
             credential: proved(&account),
             rights: Rights::FULL.and(rights_of(&account)),
             device: None,
+            browser: None,
             bound: false,
             prefix: None,
             until: None,

@@ -32,6 +32,8 @@ pub struct Caller {
     pub(super) rights: Rights,
     /// The device it works for.
     pub(super) device: Option<(DeviceName, u32)>,
+    /// The browser it is.
+    pub(super) browser: Option<DeviceName>,
     /// Whether that is the only device it may see.
     pub(super) bound: bool,
     /// The only path at or below which it may see anything.
@@ -71,6 +73,11 @@ impl Caller {
     /// The device it works for.
     pub fn device(&self) -> Option<&DeviceName> {
         self.device.as_ref().map(|(name, _)| name)
+    }
+
+    /// The browser it is.
+    pub fn browser(&self) -> Option<&DeviceName> {
+        self.browser.as_ref()
     }
 
     /// What it may do.
@@ -115,7 +122,7 @@ impl Caller {
 
     /// What it does in the records of removals.
     pub(super) fn author(&self) -> &str {
-        self.device().map_or("token", DeviceName::as_str)
+        self.browser().or(self.device()).map_or("token", DeviceName::as_str)
     }
 }
 

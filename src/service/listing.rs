@@ -45,7 +45,7 @@ impl Services {
 }
 
 impl Inner {
-    fn device_names(&self, account: u64) -> Result<HashMap<u32, DeviceName>, Error> {
+    pub(super) fn device_names(&self, account: u64) -> Result<HashMap<u32, DeviceName>, Error> {
         let rows = self.store.catalog().devices(account)?;
         rows.into_iter().map(|(name, row)| Ok((row.number, DeviceName::parse(name)?))).collect()
     }

@@ -4,6 +4,8 @@
 //! which is made of what was presented, or with a [`restic::RepoAccess`], which only `server/guard` makes.
 
 mod account;
+pub mod browse;
+mod browser;
 mod caller;
 mod content;
 mod download;
@@ -79,6 +81,8 @@ struct Inner {
     noting: follow::Noting,
     /// What the first account needs from elsewhere, new with each start; without randomness nobody from elsewhere makes it.
     setup_code: Option<secrets::RecoveryCode>,
+    /// What accounts have, counted a moment ago.
+    counted: Mutex<browse::Counted>,
 }
 
 impl Services {
@@ -87,7 +91,8 @@ impl Services {
         let remembered = restic::Remembered::fresh();
         let setup_code = secrets::RecoveryCode::fresh().ok();
         let noting = Arc::new(Mutex::new(HashSet::new()));
-        Self { inner: Arc::new(Inner { store, clock, policy, remembered, noting, setup_code }) }
+        let counted = Mutex::default();
+        Self { inner: Arc::new(Inner { store, clock, policy, remembered, noting, setup_code, counted }) }
     }
 
     /// The caller that a session's or a token's secret stands for, found by looking alone, and what has to follow from that.

@@ -23,6 +23,13 @@ pub struct Admission {
     pub invite: Option<Secret<String>>,
 }
 
+impl Admission {
+    /// Somebody at this machine who brings nothing.
+    pub fn local() -> Self {
+        Self { is_local: true, ..Self::default() }
+    }
+}
+
 /// A new invitation.
 #[derive(Debug)]
 pub struct Invited {

@@ -14,8 +14,8 @@ use super::{Follow, Inner, Services};
 use crate::chunk::keys::{AccountKeys, DataKey, unwrap_key, wrap_key};
 use crate::model::{DeviceName, Rights, Scope, Secret, Timestamp};
 use crate::store::{
-    self, AccessOperation, AccountChange, Credential, Done, Generation, NewGeneration, Operation, SessionRow, Sessions,
-    Tokens,
+    self, AccessOperation, AccountChange, BROWSER_NUMBER, Credential, Done, Generation, NewGeneration, Operation,
+    SessionRow, Sessions, Tokens,
 };
 
 /// How long a generation serves requests after the next one was used first: those that were under way then.
@@ -103,7 +103,7 @@ impl Services {
         caller.require(Scope::Admin)?;
         let catalog = self.inner.store.catalog();
         let mut sessions = Vec::new();
-        for (device, row) in catalog.devices(caller.account)? {
+        for (device, row) in catalog.devices(caller.account)?.into_iter().chain(catalog.browsers(caller.account)?) {
             let Some(family) = row.session else { continue };
             let Some(row) = catalog.session(&family)?.filter(|row| self.inner.is_within_its_time(row)) else {
                 continue;
@@ -133,8 +133,9 @@ impl Services {
             (WhichSessions::Current, _) => return Err(Error::NotFound(super::Thing::Session)),
             (WhichSessions::All, _) => Sessions::All,
             (WhichSessions::One(id), _) => {
-                let devices = self.inner.store.catalog().devices(caller.account)?;
-                let named = devices.into_iter().filter_map(|(_, row)| row.session).find(|key| session_id(key) == *id);
+                let catalog = self.inner.store.catalog();
+                let all = catalog.devices(caller.account)?.into_iter().chain(catalog.browsers(caller.account)?);
+                let named = all.filter_map(|(_, row)| row.session).find(|key| session_id(key) == *id);
                 Sessions::One(named.ok_or(Error::NotFound(super::Thing::Session))?)
             }
         };
@@ -184,12 +185,18 @@ impl Inner {
     fn caller_of(&self, found: Found, secret: &SessionSecret) -> Result<Caller, Error> {
         let Found { row, data_key } = found;
         let account = self.living_account(row.account)?;
+        let name = DeviceName::parse(row.device)?;
+        let (device, browser) = match row.number {
+            BROWSER_NUMBER => (None, Some(name)),
+            number => (Some((name, number)), None),
+        };
         Ok(Caller {
             account: row.account,
             credential: Credential::Session(secret.family()),
             rights: Rights::FULL.and(rights_of(&account)),
             until: row.last_used.map(|_| row.opened.saturating_add(self.absolute_ms())),
-            device: Some((DeviceName::parse(row.device)?, row.number)),
+            device,
+            browser,
             bound: false,
             prefix: None,
             keys: Arc::new(AccountKeys::derive(&data_key)),

@@ -186,6 +186,7 @@ impl Inner {
             rights: Rights::from_byte(row.scopes).and(rights_of(&account)),
             bound: row.device.is_some(),
             device,
+            browser: None,
             prefix: row.prefix,
             until: row.expires,
             keys: Arc::new(AccountKeys::derive(&data_key)),

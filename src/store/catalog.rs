@@ -93,6 +93,14 @@ impl Catalog {
         Stream::new(Arc::clone(&self.rows), range)
     }
 
+    pub(super) fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    pub(super) fn shared_rows(&self) -> Arc<Rows> {
+        Arc::clone(&self.rows)
+    }
+
     pub(super) fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, Error> {
         self.rows.get(key)?.map(|row| parse_row(&row.value)).transpose()
     }
@@ -172,7 +180,7 @@ pub struct Files {
 }
 
 impl Files {
-    fn new(rows: Arc<Rows>, range: keys::Range) -> Self {
+    pub(super) fn new(rows: Arc<Rows>, range: keys::Range) -> Self {
         Self { rows: Stream::new(rows, range), current: None }
     }
 

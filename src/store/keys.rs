@@ -8,6 +8,7 @@ const ACCOUNT_NAME: u8 = b'n';
 const DEVICE: u8 = b'd';
 const DEVICE_COUNT: u8 = b'e';
 const SESSION: u8 = b's';
+const BROWSER: u8 = b'b';
 const TOKEN: u8 = b't';
 const ACCOUNT_TOKEN: u8 = b'k';
 const INVITE: u8 = b'i';
@@ -118,6 +119,26 @@ pub fn version_file(account: u64, version: u64) -> Vec<u8> {
 /// Path on a device → file id.
 pub fn path(account: u64, device: u32, path: &[u8]) -> Vec<u8> {
     key(PATH, &[&account.to_be_bytes(), &device.to_be_bytes(), path])
+}
+
+/// The path in a key made by [`path`].
+pub fn parse_path(key: &[u8]) -> Option<&[u8]> {
+    key.get(13..)
+}
+
+/// The accounts.
+pub fn accounts() -> Range {
+    (vec![ACCOUNT], vec![ACCOUNT + 1])
+}
+
+/// A browser's row: like a device's, and beside them.
+pub fn browser(account: u64, name: &str) -> Vec<u8> {
+    key(BROWSER, &[&account.to_be_bytes(), name.as_bytes()])
+}
+
+/// The browsers of an account; [`parse_device`] reads their names.
+pub fn browsers(account: u64) -> Range {
+    (browser(account, ""), browser(account.saturating_add(1), ""))
 }
 
 /// Id of a chunk, manifest or part → its place.

@@ -43,6 +43,7 @@ mod writer;
 mod access;
 mod catalog;
 mod keys;
+mod paths;
 mod records;
 mod repos;
 mod rows;
@@ -77,8 +78,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 pub use self::access::{
-    AccessOperation, AccountAdded, AccountChange, AccountRow, Credential, DeviceRow, Entry, Generation, InviteRow,
-    NewGeneration, SessionRow, Sessions, TokenEntry, TokenRow, Tokens,
+    AccessOperation, AccountAdded, AccountChange, AccountRow, BROWSER_NUMBER, Credential, DeviceRow, Entry, Generation,
+    InviteRow, NewGeneration, SessionKind, SessionRow, Sessions, TokenEntry, TokenRow, Tokens,
 };
 pub use self::catalog::{Catalog, FileEntry, Files, VersionEntry};
 pub use self::check::{DamagedObject, DamagedVersion, Report};
@@ -89,6 +90,7 @@ pub use self::frame::{COMPRESSED, Frame, FrameHeader, FrameKind};
 pub use self::known::Known;
 pub use self::manifest::{Child, ENTRIES_MAX, encode as encode_manifest, parse as parse_manifest};
 pub use self::operation::{Done, Operation, Target};
+pub use self::paths::PathEntry;
 pub use self::rebuild::GivenUp;
 pub use self::records::{FileRow, RemovalRow, Root, VersionRow};
 pub use self::repos::{ObjectEntry, ObjectRow, Objects, RepoEntry, RepoOperation, RepoRow};

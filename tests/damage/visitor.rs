@@ -50,8 +50,7 @@ fn serve(store: Store) -> Services {
 /// Makes an account.
 pub fn register(services: &Services, account: &str) {
     let password = Password::parse(PASSWORD.to_owned()).expect("long enough");
-    let here = Admission { is_local: true, ..Admission::default() };
-    services.register(username(account), password, &here).expect("registered");
+    services.register(username(account), password, &Admission::local()).expect("registered");
 }
 
 /// Signs a device in and returns the session's secret.

@@ -75,8 +75,7 @@ impl Access {
     /// Does one step to the store and to the list.
     pub fn step(&mut self, services: &Services, step: &AccessStep) {
         let number = *self.password.get_or_insert_with(|| {
-            let here = Admission { is_local: true, ..Admission::default() };
-            services.register(name(), password(0), &here).expect("registered");
+            services.register(name(), password(0), &Admission::local()).expect("registered");
             0
         });
         match *step {

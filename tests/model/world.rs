@@ -56,9 +56,9 @@ impl World {
         let home = tempfile::tempdir().expect("a directory");
         let services = open(&home.path().join("data"));
         let people = ["ann", "bert"].map(|name| {
-            let here = Admission { is_local: true, ..Admission::default() };
-            let named = Username::parse(name.to_owned()).expect("fine");
-            services.register(named, password(name), &here).expect("registered");
+            services
+                .register(Username::parse(name.to_owned()).expect("fine"), password(name), &Admission::local())
+                .expect("registered");
             Person { name, session: login(&services, name), versions: Versions::new(), files: BTreeMap::new() }
         });
         Self {

@@ -39,5 +39,6 @@ mod session;
 mod status;
 mod tls;
 mod token;
+mod ui;
 mod upload;
 mod wrong_disk;

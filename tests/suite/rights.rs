@@ -38,7 +38,7 @@ const CREDENTIALS: [(char, &str); 7] = [
 const TOKEN: &str = r#"{"name":"x","scopes":["read"]}"#;
 const OBJECT: &str = "/restic/r/data/2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
 
-const ROWS: [Row; 31] = [
+const ROWS: [Row; 48] = [
     ("GET", "/status", "/status", "", For::All),
     ("GET", "/api/v1/status", "/api/v1/status", "", For::All),
     ("GET", "/account/register", "/account/register", "", For::All),
@@ -62,6 +62,24 @@ const ROWS: [Row; 31] = [
     ("GET", "/api/v1/tokens", "/api/v1/tokens", "", For::Some("SPm")),
     ("POST", "/api/v1/tokens", "/api/v1/tokens", TOKEN, For::Some("SP")),
     ("DELETE", "/api/v1/tokens", "/api/v1/tokens?id=999999", "", For::Some("SPm")),
+    ("GET", "/", "/", "", For::All),
+    ("GET", "/favicon.ico", "/favicon.ico", "", For::All),
+    ("GET", "/api/v1/openapi.json", "/api/v1/openapi.json", "", For::All),
+    ("GET", "/api/v1/hello", "/api/v1/hello", "", For::All),
+    ("POST", "/api/v1/session", "/api/v1/session", "", For::All),
+    ("GET", "/api/v1/session", "/api/v1/session", "", For::Some("Saredm|P")),
+    // Browsers alone end theirs here.
+    ("DELETE", "/api/v1/session", "/api/v1/session", "", For::Some("|P")),
+    ("POST", "/api/v1/devices", "/api/v1/devices?device_id=x", "", For::Some("Sm|P")),
+    ("GET", "/api/v1/overview", "/api/v1/overview", "", For::Some("Sredm|P")),
+    ("GET", "/api/v1/folder", "/api/v1/folder?device_id=laptop", "", For::Some("Saredm|P")),
+    ("GET", "/api/v1/versions", "/api/v1/versions?file_id=9999", "", For::Some("Saredm|P")),
+    ("GET", "/api/v1/search", "/api/v1/search?q=x", "", For::Some("Saredm|P")),
+    ("GET", "/api/v1/download", "/api/v1/download?file_version_id=9999", "", For::Some("Sedm|P")),
+    ("PUT", "/api/v1/upload", "/api/v1/upload?file_path=/x", "x", For::Some("Sam|P")),
+    ("POST", "/api/v1/upload", "/api/v1/upload?file_path=/x", "x", For::Some("Sam|P")),
+    ("DELETE", "/api/v1/file", "/api/v1/file?file_id=9999", "", For::Some("Sdm|P")),
+    ("DELETE", "/api/v1/version", "/api/v1/version?file_version_id=9999", "", For::Some("Sdm|P")),
     ("POST", "/restic/{repo}/?create=true", "/restic/r/?create=true", "", For::Some("Pam|S")),
     ("DELETE", "/restic/{repo}/", "/restic/r/", "", For::Some("|S")),
     ("GET", "/restic/{repo}/{kind}/", "/restic/r/data/", "", For::Some("Paredm|S")),

@@ -4,6 +4,7 @@
 pub mod status;
 
 pub mod account;
+pub mod browser;
 
 pub mod session;
 
@@ -12,9 +13,13 @@ pub mod token;
 pub mod files;
 pub mod invite;
 
+pub mod browse;
+
 pub mod upload;
 
 pub mod download;
 
 pub mod remove;
 pub mod repo;
+
+pub mod openapi;

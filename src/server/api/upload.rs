@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use warp::http::{StatusCode, header};
 
-use crate::model::{File, FilePath, Invalid, Sha256, Timestamp, limits};
+use crate::model::{DeviceName, File, FilePath, Invalid, Sha256, Timestamp, limits};
 use crate::server::Context;
 use crate::server::bridge::Sink;
 use crate::server::error::Error;
@@ -28,6 +28,17 @@ pub async fn file(context: Context, caller: Caller, request: Request) -> Result<
         Form::Raw { declared } => context.bridge.body_in(request.body, Raw { intake, declared }).await?,
     };
     Ok(Reply::json(StatusCode::OK, &FileJson(&file)))
+}
+
+/// The same for the web interface: a browser has no files of its own, so it names the device that the file belongs to.
+pub async fn for_device(context: Context, caller: Caller, request: Request) -> Result<Reply, Error> {
+    if caller.browser().is_none() {
+        return file(context, caller, request).await;
+    }
+    let device = DeviceName::parse(request.query()?.required_text("device_id")?)?;
+    let services = context.services.clone();
+    let caller = context.bridge.call(move || services.on_behalf_of(&caller, device)).await?;
+    file(context, caller, request).await
 }
 
 /// How the file comes.

@@ -1,9 +1,11 @@
 //! Who may ask. The only place that turns a presented secret into a [`Caller`] or, below it, into a `RepoAccess`.
 //!
 //! Promises: a request made by somebody else's web page is refused before anything else is looked at; handlers of guarded
-//! routes cannot be called without what [`caller`] returns. Never: takes a cookie, keeps or prints what was presented.
+//! routes cannot be called without what [`caller`] returns. A browser's session is for
+//! its cookie, and its cookie for `/api/v1/`. Never: keeps or prints what was presented.
 
 pub mod basic;
+pub mod cookie;
 pub mod errand;
 pub mod realm;
 pub mod source;
@@ -25,6 +27,8 @@ use crate::service::{self, Caller, Services, Visit};
 
 /// Carries a session's secret.
 const SESSION_PASS: &str = "rbackup-session-pass";
+/// Where cookies count.
+const INTERFACE: &str = "/api/v1/";
 /// Names the device that asks, when the client wants that checked.
 const DEVICE: &str = "rbackup-device";
 
@@ -72,10 +76,21 @@ pub fn visit(request: &Request) -> Visit {
 /// Whoever presents a session or a token; found once, for the whole request.
 pub async fn caller(context: &Context, request: &Request) -> Result<Caller, Error> {
     match Presented::of(&request.headers) {
-        Presented::Secret(secret) => by_secret(context, secret, visit(request)).await,
+        Presented::Secret(secret) => {
+            let caller = by_secret(context, secret, visit(request)).await?;
+            if caller.browser().is_some() { Err(service::Error::NoSession.into()) } else { Ok(caller) }
+        }
         Presented::Token { name, secret } => by_token(context, name, secret, visit(request)).await,
+        Presented::Nothing if request.path.starts_with(INTERFACE) => by_cookie(context, request).await,
         Presented::Password { .. } | Presented::Nothing => Err(service::Error::NoSession.into()),
     }
+}
+
+/// A browser, by its cookie.
+async fn by_cookie(context: &Context, request: &Request) -> Result<Caller, Error> {
+    let presented = cookie::presented(request)?.ok_or(service::Error::NoSession)?;
+    let caller = by_secret(context, presented, visit(request)).await?;
+    if caller.browser().is_some() { Ok(caller) } else { Err(service::Error::NoSession.into()) }
 }
 
 /// The same for an account's own affairs, where its name and password do too.

@@ -68,6 +68,16 @@ impl Catalog {
         devices.collect()
     }
 
+    /// The browsers that ever signed in to an account, by name.
+    pub fn browsers(&self, account: u64) -> Result<Vec<(String, DeviceRow)>, Error> {
+        let browsers = self.stream(keys::browsers(account)).map(|row| {
+            let (key, row) = row?;
+            let name = keys::parse_device(&key).ok_or_else(|| Error::format("row", "a browser's key has no name"))?;
+            Ok((name.to_owned(), parse_row(&row.value)?))
+        });
+        browsers.collect()
+    }
+
     /// A device by its name.
     pub fn device(&self, account: u64, name: &str) -> Result<Option<DeviceRow>, Error> {
         self.get(&keys::device(account, name))

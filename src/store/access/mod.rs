@@ -14,8 +14,8 @@ pub use self::catalog::TokenEntry;
 pub use self::credential::Credential;
 pub use self::invite::{Entry, InviteRow, InvitesChanged};
 pub(super) use self::operation::decide;
-pub use self::operation::{AccessOperation, AccountChange, NewGeneration, Sessions, Tokens};
+pub use self::operation::{AccessOperation, AccountChange, NewGeneration, SessionKind, Sessions, Tokens};
 pub use self::records::{
-    AccessChanged, AccountAdded, AccountRow, DeviceRow, Generation, OldSessionOpened, SessionChanged, SessionOpened,
-    SessionRow, TokenChanged, TokenRow,
+    AccessChanged, AccountAdded, AccountRow, BROWSER_NUMBER, DeviceRow, Generation, OldSessionOpened, SessionChanged,
+    SessionOpened, SessionRow, TokenChanged, TokenRow,
 };

@@ -2,8 +2,8 @@
 
 use super::invite::{self, Entry, InviteRow};
 use super::records::{
-    AccessChanged, AccountAdded, AccountRow, DeviceRow, EndedSession, Generation, SessionChanged, SessionOpened,
-    SessionRow, TokenChanged, TokenRow,
+    AccessChanged, AccountAdded, AccountRow, BROWSER_NUMBER, DeviceRow, EndedSession, Generation, SessionChanged,
+    SessionOpened, SessionRow, TokenChanged, TokenRow,
 };
 use crate::store::error::Error;
 use crate::store::header::Counters;
@@ -32,6 +32,8 @@ pub enum AccessOperation {
     },
     /// Opens a session for a device and ends the one it had. The device's number is decided here.
     OpenSession {
+        /// For what.
+        kind: SessionKind,
         /// Key of its row.
         family: [u8; 32],
         /// What it is.
@@ -99,6 +101,17 @@ pub enum AccessOperation {
     },
 }
 
+/// What a session is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionKind {
+    /// A device.
+    Device,
+    /// A device that has never signed in; [`Error::Exists`] when it has.
+    NewDevice,
+    /// A browser, which is no device and has no files: its number is [`BROWSER_NUMBER`].
+    Browser,
+}
+
 /// The next generation of a session.
 #[derive(Debug, Clone)]
 pub struct NewGeneration {
@@ -146,7 +159,7 @@ pub fn decide(operation: AccessOperation, view: &View, counters: &mut Counters) 
     match operation {
         AccessOperation::AddAccount { added, entry } => invite::add_account(view, added, entry, counters),
         AccessOperation::MakeInvite { hash, row, most } => invite::make(view, hash, row, most),
-        AccessOperation::OpenSession { family, row } => open_session(view, family, row),
+        AccessOperation::OpenSession { kind, family, row } => open_session(view, kind, family, row),
         AccessOperation::Rotate { family, from, next, at } => rotate(view, family, from, next, at),
         AccessOperation::UseSession { family, hash, at, grace_ms, address, agent } => {
             let row = session(view, &family)?;
@@ -181,11 +194,16 @@ fn record(record: Record, done: Done) -> Result<Decided, Error> {
     Ok(Decided::Record(Box::new(record), done))
 }
 
-fn open_session(view: &View, family: [u8; 32], row: SessionRow) -> Result<Decided, Error> {
-    let known = view.get::<DeviceRow>(&keys::device(row.account, &row.device))?;
+fn open_session(view: &View, kind: SessionKind, family: [u8; 32], row: SessionRow) -> Result<Decided, Error> {
+    let known = match kind {
+        SessionKind::Browser => view.get::<DeviceRow>(&keys::browser(row.account, &row.device))?,
+        SessionKind::Device | SessionKind::NewDevice => view.get(&keys::device(row.account, &row.device))?,
+    };
     let count = view.get::<u32>(&keys::device_count(row.account))?.unwrap_or(0);
     let (number, devices, first_seen, replaced) = match known {
+        Some(_) if kind == SessionKind::NewDevice => return Err(Error::Exists),
         Some(device) => (device.number, count, device.first_seen, device.session),
+        None if kind == SessionKind::Browser => (BROWSER_NUMBER, count, row.opened, None),
         None => (count + 1, count + 1, row.opened, None),
     };
     let opened = SessionOpened { family, devices, first_seen, row: SessionRow { number, ..row }, replaced };
@@ -265,7 +283,8 @@ fn ended_sessions(view: &View, account: u64, which: Sessions) -> Result<Vec<Ende
         return Ok(Vec::new());
     }
     let mut ended = Vec::new();
-    for (key, value) in view.range(keys::devices(account))? {
+    let browsers = view.range(keys::browsers(account))?;
+    for (key, value) in view.range(keys::devices(account))?.into_iter().chain(browsers) {
         let device = keys::parse_device(&key).ok_or_else(|| Error::format("row", "a device's key has no name"))?;
         let DeviceRow { number, first_seen, session } = parse_row(&value)?;
         if let Some(family) = session.filter(|family| which == Sessions::All || which == Sessions::One(*family)) {

@@ -77,7 +77,10 @@ struct OldSessionRow {
     opened: i64,
 }
 
-/// A device signed in; the session it had before ended with it (kind 2, schema 2).
+/// The number of every browser: a session with it is no device's. Devices are numbered from 1.
+pub const BROWSER_NUMBER: u32 = 0;
+
+/// A device or a browser signed in; the session it had before ended with it (kind 2, schema 2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionOpened {
     /// Key of its row: a hash of the family's name.
@@ -283,9 +286,17 @@ impl SessionOpened {
         }
         changes.set_as(ROW_SCHEMA, keys::session(family), row)?;
         let device = DeviceRow { number: row.number, first_seen: *first_seen, session: Some(*family) };
-        changes.set(keys::device(row.account, &row.device), &device)?;
+        changes.set(key_of(row.account, row.number, &row.device), &device)?;
+        if row.number == BROWSER_NUMBER {
+            return Ok(());
+        }
         changes.set(keys::device_count(row.account), devices)
     }
+}
+
+/// Under which key a device, or a browser, stands.
+fn key_of(account: u64, number: u32, name: &str) -> Vec<u8> {
+    if number == BROWSER_NUMBER { keys::browser(account, name) } else { keys::device(account, name) }
 }
 
 impl SessionChanged {
@@ -309,7 +320,7 @@ impl AccessChanged {
         for EndedSession { family, device, number, first_seen } in &self.sessions {
             changes.remove(keys::session(family));
             let row = DeviceRow { number: *number, first_seen: *first_seen, session: None };
-            changes.set(keys::device(self.account, device), &row)?;
+            changes.set(key_of(self.account, *number, device), &row)?;
         }
         for (token, hash) in &self.tokens {
             changes.remove(keys::token(hash));

@@ -14,6 +14,7 @@ use super::super::Imported;
 use super::super::stream::{Head, StreamReader, StreamWriter};
 use super::{CHUNK_BYTES, TRAILER_BYTES, new_frame, noise, options, read, resealed};
 use crate::model::ChunkId;
+use crate::store::SessionKind;
 
 const SESSION: [u8; 32] = [9; 32];
 
@@ -76,7 +77,9 @@ fn filled(dir: &Path) {
         address: "127.0.0.1".to_owned(),
         agent: "curl".to_owned(),
     };
-    store.commit(Operation::access(AccessOperation::OpenSession { family: SESSION, row })).expect("a session");
+    store
+        .commit(Operation::access(AccessOperation::OpenSession { kind: SessionKind::Device, family: SESSION, row }))
+        .expect("a session");
     for round in 0..12 {
         upload(&store, &format!("/file {}", round % 7), round * 100, &[3000, 800, 1]);
     }
