@@ -157,7 +157,7 @@ fn status(house: &House, row: &Row, fields: &[(&str, String)]) -> u16 {
 /// What a status says about rights: 200 for any that came behind the check.
 fn class(status: u16) -> u16 {
     match status {
-        401 | 403 => status,
+        401 | 403 | 429 => status,
         0 => 0,
         500.. => 500,
         _ => 200,
@@ -214,9 +214,18 @@ fn every_route_is_listed_here() {
     assert_eq!(unlisted(&table, &ROWS[1..]), ["GET /status"], "planted: a route that is not listed");
 }
 
+/// Starts a server that counts no refusals: here are more of them than anybody is granted.
+fn open(house: &mut House) {
+    let file = house.beside("rbackup.toml");
+    let limits = "failed_sign_ins_per_address = 0\nfailed_sign_ins_per_account = 0\nrefused_calls_per_address = 0";
+    std::fs::write(&file, format!("[limits]\n{limits}\n")).expect("write the config");
+    house.open_with(&["--config", &file.to_string_lossy()]);
+}
+
 #[test]
 fn every_route_does_for_everybody_what_the_table_says() {
-    let mut house = House::start();
+    let mut house = House::empty();
+    open(&mut house);
     let member = house.member("anna", "first");
     house.device(&member, "laptop");
     assert!(OBJECT.ends_with(&sha256_hex(b"x")));
@@ -265,13 +274,13 @@ fn every_route_does_for_everybody_what_the_table_says() {
     house.stop();
     let ran = house.run(&["account", "disable", "ANNA"]);
     assert_eq!(ran.status.code(), Some(0), "{ran:?}");
-    house.open();
+    open(&mut house);
     let all = |row: &Row, _: char| Some(guarded(row));
     assert_eq!(wrong(&house, &disabled, &ROWS, &laptop, Presented::Header, all), [""; 0], "disabled");
     house.login(Form, "laptop", "anna", &member.password).refused(401, "bad_credentials");
     house.stop();
     assert_eq!(house.run(&["account", "enable", "anna"]).status.code(), Some(0));
-    house.open();
+    open(&mut house);
     assert_eq!(wrong(&house, &disabled, &ROWS, &laptop, Presented::Header, tokens_alone), [""; 0], "enabled again");
     house.list_files(&disabled.secrets[0], None).refused(401, "no_session");
 }
