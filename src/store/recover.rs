@@ -51,12 +51,20 @@ impl Replay<'_> {
         let Some(found) = found else {
             return Ok((Err((Ending::NOTHING, None)), witness.free(witness.counters, lost)));
         };
-        let (tail, counters) = self.to_the_end(&found, mark, clean)?;
+        let (tail, counters, whole) = self.to_the_end(&found, mark, clean)?;
         let counters = counters.at_least(witness.counters);
-        Ok((tail, if lost > 0 { witness.free(counters, lost) } else { counters }))
+        // No later volume begins with the counters that what is damaged in the newest one had reached.
+        let unknown = lost + usize::from(!whole);
+        Ok((tail, if unknown > 0 { witness.free(counters, unknown) } else { counters }))
     }
 
-    fn to_the_end(&self, found: &Found, mark: Option<Mark>, clean: Option<Clean>) -> Result<(Tail, Counters), Error> {
+    /// Also says whether all of the newest volume could be read.
+    fn to_the_end(
+        &self,
+        found: &Found,
+        mark: Option<Mark>,
+        clean: Option<Clean>,
+    ) -> Result<(Tail, Counters, bool), Error> {
         let number = found.number;
         let counters = self.replay_closed(number, mark)?;
         let newest = self.replay_newest(number, found.until, mark)?;
@@ -72,7 +80,7 @@ impl Replay<'_> {
             return Err(Error::Rows(RowsError::Unreadable { run: "newest".to_owned(), reason }));
         }
         if self.looking {
-            return Ok((Err((ending, None)), counters));
+            return Ok((Err((ending, None)), counters, undamaged));
         }
         let volume = self.log.volume(number)?;
         let footed = self.log.own_footer(number)?.is_some();
@@ -81,11 +89,15 @@ impl Replay<'_> {
         let noted = matches!(found.until, Until::Exactly(end) if end == ending.end);
         let unchanged = noted && ends_there && !volume.is_retired()?;
         if unchanged && undamaged && !footed {
-            return Ok((Ok(Writer::resume(volume, newest.entries, ending, newest.scanned.payload_bytes)), counters));
+            return Ok((
+                Ok(Writer::resume(volume, newest.entries, ending, newest.scanned.payload_bytes)),
+                counters,
+                undamaged,
+            ));
         }
         // Without a footer all of it is read again at each rebuild: what a bad sector hides today may be there tomorrow.
         let listed = if undamaged && !footed { Some(writer::footer(self.log, number, newest.entries)?) } else { None };
-        Ok((Err((ending, listed)), counters))
+        Ok((Err((ending, listed)), counters, undamaged))
     }
 
     /// A later volume than the one returned was being created when the machine stopped: it has no header, and neither a
