@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use rbackup::cli;
 
-/// Gives freed memory back to the system soon, which sled's large buffers need.
+/// Uses large blocks again, within a bound; the rest goes back to the system at once.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: rbackup::app::Reuse = rbackup::app::Reuse;
 
-/// mimalloc's option 15, the milliseconds after which freed memory goes back to the system, and our choice: at once. sled frees
-/// a mebibyte at a time; with the default of a second, moving 5 GiB held 320 MiB, with 10 ms 200, with this 130.
+/// mimalloc's option 15, the milliseconds after which freed memory goes back to the system, and our choice: at once. A delay bounds
+/// a time and not a number of bytes: with the default of a second, moving 5 GiB held 320 MiB, with 10 ms 200, with this 130.
 const PURGE_DELAY: (libmimalloc_sys::mi_option_t, std::ffi::c_long) = (15, 0);
 
 fn main() -> ExitCode {

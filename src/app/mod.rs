@@ -3,6 +3,7 @@
 mod clock;
 mod logging;
 mod restic;
+mod reuse;
 mod secured;
 mod serving;
 
@@ -18,6 +19,7 @@ use crate::wire::errand::{Errand, Said};
 
 pub use self::logging::{log_to_stderr, log_to_stderr_up_to};
 pub use self::restic::{Address, Restic, SignIn, serve_restic};
+pub use self::reuse::Reuse;
 pub use self::serving::{hold, serve};
 
 /// Why the house could not be built or run.

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::sleep;
 
-use super::{Error, open, secured};
+use super::{Error, open, reuse, secured};
 use crate::config::{Config, TlsChoice};
 use crate::model::limits;
 use crate::server::{self, Door, Listener, Settings, Tls, transport};
@@ -23,6 +24,8 @@ use crate::service::Services;
 const CLOSE_MIN: Duration = Duration::from_secs(2);
 /// Volumes, catalog runs, listeners.
 const DESCRIPTORS_OF_OUR_OWN: usize = 1024;
+/// How often memory is given back that was not needed since the last time. A burst of requests has shorter pauses.
+const TIDY_EVERY: Duration = Duration::from_secs(1);
 /// For threads that end by themselves once their connections are gone.
 const SHUTDOWN_REST: Duration = Duration::from_millis(200);
 
@@ -82,6 +85,7 @@ pub fn keep(
     let stopped = Arc::new(OnceLock::new());
     let served: Result<(), Error> = runtime.block_on(async {
         let stop = stop_signal(Arc::clone(&stopped)).map_err(Error::Start)?;
+        tokio::spawn(keep_tidy());
         let settings = Settings {
             connections: config.connections,
             body_idle: config.body_idle,
@@ -109,6 +113,14 @@ fn allow_descriptors(connections: usize) {
     let granted = maximum.map_or(wanted, |maximum| maximum.min(wanted));
     if current.is_some_and(|current| current < granted) {
         let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(granted), maximum });
+    }
+}
+
+/// Memory that no request needs any more goes back to the system, for as long as the runtime lasts.
+async fn keep_tidy() {
+    loop {
+        sleep(TIDY_EVERY).await;
+        reuse::tidy();
     }
 }
 

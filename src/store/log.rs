@@ -313,9 +313,9 @@ impl<'a> Cursor<'a> {
             return Err(bad("its first bytes are missing"));
         }
         let header = FrameHeader::parse(&head).ok_or_else(|| bad("its header is not one"))?;
-        let mut stored = vec![0; header.stored_len as usize];
+        let mut stored = Vec::with_capacity(header.stored_len as usize);
         let mut hash = [0; frame::HASH_BYTES];
-        if !(reader.fill(volume, &mut stored)? && reader.fill(volume, &mut hash)?) {
+        if !(reader.append(volume, &mut stored, header.stored_len as usize)? && reader.fill(volume, &mut hash)?) {
             return Err(bad("its last bytes are missing"));
         }
         if hash != frame::hash(&head, &stored) {
@@ -343,8 +343,22 @@ struct Reader {
 
 impl Reader {
     /// Fills `out` from the stream; false when the stream ends before.
-    fn fill(&mut self, volume: &Volume, mut out: &mut [u8]) -> Result<bool, Error> {
-        while !out.is_empty() {
+    fn fill(&mut self, volume: &Volume, out: &mut [u8]) -> Result<bool, Error> {
+        let mut filled = 0;
+        self.each(volume, out.len(), |bytes| {
+            out[filled..filled + bytes.len()].copy_from_slice(bytes);
+            filled += bytes.len();
+        })
+    }
+
+    /// Appends so many bytes of the stream to `out`, which need not be made of zeros first; false when the stream ends before.
+    fn append(&mut self, volume: &Volume, out: &mut Vec<u8>, bytes: usize) -> Result<bool, Error> {
+        self.each(volume, bytes, |bytes| out.extend_from_slice(bytes))
+    }
+
+    /// Gives `left` bytes of the stream to `put`, block by block; false when the stream ends before.
+    fn each(&mut self, volume: &Volume, mut left: usize, mut put: impl FnMut(&[u8])) -> Result<bool, Error> {
+        while left > 0 {
             let number = self.at.block();
             if self.block.as_ref().is_none_or(|(loaded, _)| *loaded != number) {
                 let Some(block) = volume.get(number)? else { return Ok(false) };
@@ -352,11 +366,11 @@ impl Reader {
             }
             let payload = self.block.as_ref().and_then(|(_, b)| b.get(block::HEADER_BYTES..)).unwrap_or_default();
             let rest = payload.get(self.at.offset()..).unwrap_or_default();
-            let taken = rest.len().min(out.len());
-            out[..taken].copy_from_slice(&rest[..taken]);
-            out = &mut out[taken..];
+            let taken = rest.len().min(left);
+            put(&rest[..taken]);
+            left -= taken;
             self.at = Address::new(number, self.at.offset() + taken);
-            if !out.is_empty() {
+            if left > 0 {
                 self.at = Address::new(number + 1, 0);
             }
         }
