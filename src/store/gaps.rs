@@ -15,6 +15,7 @@ use super::error::Error;
 use super::header::Counters;
 use super::log::{Log, volume_number};
 use super::mark::Mark;
+use super::place::Address;
 use super::volume::Volume;
 
 /// Behind a volume's number: the note that it is lost, a file beside where its directory was.
@@ -65,23 +66,37 @@ pub struct Witness {
     pub volume: u32,
     /// Ids that were given.
     pub counters: Counters,
+    /// The volume that was noted when it was begun.
+    pub begun: Option<Mark>,
     /// Whether nothing came after it: it is of a stop in good order.
     last: bool,
 }
 
 impl Witness {
-    /// What the note of a stop in good order knows.
-    pub fn of(clean: Option<Clean>) -> Self {
-        let Some(Clean { mark, .. }) = clean else { return Self::default() };
-        Self { volume: mark.ending.volume, counters: mark.counters, last: true }
+    /// What the note of a stop in good order knows, and that of the newest volume.
+    pub fn of(clean: Option<Clean>, begun: Option<Mark>) -> Self {
+        let stopped = |Clean { mark, .. }: Clean| Self {
+            volume: mark.ending.volume,
+            counters: mark.counters,
+            begun: None,
+            last: true,
+        };
+        let mut witness = Self { begun, ..clean.map_or(Self::default(), stopped) };
+        witness.hear(begun);
+        witness
     }
 
-    /// Hears a catalog too, which may have been left behind by the log.
+    /// Hears of a point that the log once had reached, from a catalog, say; it may have gone on since.
     pub fn hear(&mut self, mark: Option<Mark>) {
         let Some(mark) = mark else { return };
         self.last &= mark.ending.volume <= self.volume;
         self.volume = self.volume.max(mark.ending.volume);
         self.counters = self.counters.at_least(mark.counters);
+    }
+
+    /// The end that was noted in volume `number`.
+    pub fn begun_in(&self, number: u32) -> Option<Address> {
+        self.begun.map(|mark| mark.ending).filter(|ending| ending.volume == number).map(|ending| ending.end)
     }
 
     /// The ids that are free for sure when the newest `lost` volumes are gone and `counters` is what the others say.
@@ -188,16 +203,22 @@ mod tests {
     #[test]
     fn ids_are_skipped_unless_a_stop_in_good_order_knows_the_last() {
         let clean = Clean { mark: mark(3, 40), digest: [0; 32] };
-        let mut exact = Witness::of(Some(clean));
+        let mut exact = Witness::of(Some(clean), None);
         exact.hear(Some(mark(3, 35)));
         assert_eq!((exact.volume, exact.counters.version), (3, 40));
         assert_eq!(exact.free(exact.counters, 1).version, 40);
-        let mut behind = Witness::of(None);
+        let mut behind = Witness::of(None, None);
         behind.hear(Some(mark(3, 35)));
         assert!(behind.free(behind.counters, 1).version > 35 + 150_000);
-        let mut stale = Witness::of(Some(clean));
+        let mut stale = Witness::of(Some(clean), None);
         stale.hear(Some(mark(4, 41)));
         assert!(stale.free(stale.counters, 1).version > 150_000, "an older note says nothing of what came later");
+        let begun = Witness::of(Some(clean), Some(mark(4, 41)));
+        assert_eq!((begun.volume, begun.begun_in(4), begun.begun_in(3)), (4, Some(Address::START), None));
+        assert!(
+            begun.free(begun.counters, 1).version > 41 + 150_000,
+            "begun after that stop: nobody knows what came in it"
+        );
     }
 
     #[test]

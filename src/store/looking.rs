@@ -39,7 +39,8 @@ impl Store {
         let format = format_file::read(dir)?.ok_or_else(|| Error::NoStore { dir: dir.to_owned() })?;
         let store = format.id().unwrap_or_default();
         let clean = clean::read(dir)?.filter(|clean| clean.mark.store == store);
-        let Recovered { log, rows, tail, counters, damage } = opening::recovered(dir, &format, clean, &Gaps::LookPast)?;
+        let Recovered { log, rows, tail, counters, damage, .. } =
+            opening::recovered(dir, &format, clean, &Gaps::LookPast)?;
         let ending = tail.map_or_else(|(ending, _)| ending, |_| Ending::NOTHING);
         let space = Space::of(dir, options.ballast_bytes)?;
         let shared = Arc::new(Shared::new(log, Arc::new(rows), space, Home::at(dir), Watch::new(options.stuck)));

@@ -59,6 +59,7 @@ mod kept;
 mod listed;
 mod looking;
 mod mark;
+mod newest;
 mod opening;
 mod operation;
 mod rebuild;
@@ -107,6 +108,7 @@ use self::format_file::Format;
 use self::gaps::Gaps;
 use self::home::{Home, Watch};
 use self::mark::Mark;
+use self::newest::Newest;
 use self::opening::Recovered;
 use self::shared::Shared;
 use self::space::Space;
@@ -179,18 +181,19 @@ impl Store {
         let format = space.with_room(|| format_file::open(dir, options, fresh))?;
         let clean = clean::read(dir)?.filter(|clean| Some(clean.mark.store) == format.id());
         let recovered = space.with_room(|| opening::recovered(dir, &format, clean, gaps))?;
-        let Recovered { log, rows, tail, counters, damage } = recovered;
+        let Recovered { log, rows, tail, counters, damage, noted } = recovered;
         format_file::write_copy(dir, &format);
         remove_old_catalog(dir);
-        clean::forget(dir)?;
-        let shared = Arc::new(Shared::new(log, Arc::new(rows), space, Home::at(dir), Watch::new(options.stuck)));
         let store = format.id().unwrap_or_default();
         let opened = Mark { store, ending: tail.as_ref().map_or_else(|(ending, _)| *ending, Writer::ending), counters };
+        let newest = noted_at(dir, noted, &opened, &space)?;
+        clean::forget(dir)?;
+        let shared = Arc::new(Shared::new(log, Arc::new(rows), space, Home::at(dir), Watch::new(options.stuck)));
         let (jobs, inbox) = channel();
         let alarm = alarm(jobs.clone());
         shared.rows.tell_of_damage(&alarm);
         let (wake, awake) = sync_channel(1);
-        let mut keeper = Keeper::new(Arc::clone(&shared), store, options.volume, tail, counters, wake);
+        let mut keeper = Keeper::new(Arc::clone(&shared), store, options.volume, newest, tail, counters, wake);
         keeper.begin()?;
         let kept = Arc::clone(&shared);
         let threads = vec![
@@ -336,6 +339,16 @@ pub fn require(dir: &Path) -> Result<(), Error> {
 /// storage thread ends.
 fn alarm(jobs: Sender<Job>) -> Arc<Alarm> {
     Arc::new(move || drop(jobs.send(Job::Mend)))
+}
+
+/// The note of the newest volume, made again if `found` is not it: before the note of the last stop goes, which knew it too. On a full
+/// disk that is for the first commit to do.
+fn noted_at(dir: &Path, found: Option<Mark>, opened: &Mark, space: &Space) -> Result<Newest, Error> {
+    let mut newest = Newest::at(dir, found);
+    match space.with_room(|| newest.note(opened)) {
+        Ok(()) | Err(Error::NoSpace) => Ok(newest),
+        Err(error) => Err(error),
+    }
 }
 
 /// What is done beside the storage thread: writing the catalog out when it is told to, and a look around now and then.

@@ -16,6 +16,7 @@ use super::gaps::{Gaps, Witness};
 use super::header::Counters;
 use super::log::Log;
 use super::mark::Mark;
+use super::newest;
 use super::replay::Replay;
 use super::rows::Rows;
 use super::shape::Shape;
@@ -48,12 +49,15 @@ pub struct Recovered {
     pub counters: Counters,
     /// Damage that was met on the way, in words.
     pub damage: Vec<String>,
+    /// What the note of the newest volume said.
+    pub noted: Option<Mark>,
 }
 
 /// Brings log and catalog to the same point. A catalog that turns out to be damaged on the way is made anew.
 pub fn recovered(dir: &Path, format: &Format, clean: Option<Clean>, gaps: &Gaps) -> Result<Recovered, Error> {
     // What is thrown away below may know of volumes and ids that nothing else does any more.
-    let mut witness = Witness::of(clean);
+    let (store, _) = shape_of(format)?;
+    let mut witness = Witness::of(clean, newest::read(dir, store)?);
     match recover_once(dir, format, clean, &mut witness, gaps, false) {
         Err(Error::Rows(error)) if error.is_damage() => {
             tracing::warn!(error = &error as &dyn std::error::Error, "the catalog is rebuilt from the volumes");
@@ -87,7 +91,7 @@ fn recover_once(
     replay.looking = gaps.is_look();
     let (tail, counters) = replay.run(mark, clean, witness, gaps)?;
     let damage = replay.damage();
-    Ok(Recovered { log, rows, tail, counters, damage })
+    Ok(Recovered { log, rows, tail, counters, damage, noted: witness.begun })
 }
 
 fn shape_of(format: &Format) -> Result<([u8; 16], Shape), Error> {

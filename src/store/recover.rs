@@ -44,7 +44,7 @@ impl Replay<'_> {
             self.log.bury()?;
             self.log.welcome()?;
         }
-        let found = self.newest(mark, clean)?;
+        let found = self.newest(mark, clean, witness)?;
         let newest = found.as_ref().map_or(0, |found| found.number);
         // Lost at the end: nobody else says which ids they gave.
         let lost = missing.iter().filter(|number| **number > newest).count();
@@ -101,11 +101,11 @@ impl Replay<'_> {
     }
 
     /// A later volume than the one returned was being created when the machine stopped: it has no header, and neither a
-    /// block of it nor the mark knows of anything acknowledged.
-    fn newest(&self, mark: Option<Mark>, clean: Option<Clean>) -> Result<Option<Found>, Error> {
+    /// block of it nor a mark or note knows of anything acknowledged.
+    fn newest(&self, mark: Option<Mark>, clean: Option<Clean>, witness: &Witness) -> Result<Option<Found>, Error> {
         loop {
             let Some(number) = self.log.numbers().last().copied() else { return Ok(None) };
-            let until = self.reach(number, mark, clean)?;
+            let until = self.reach(number, mark, clean, witness)?;
             match self.log.header(number) {
                 Ok(header) if header.store == self.store => return Ok(Some(Found { number, until })),
                 Ok(_) => return Err(damaged(number, "it belongs to another store")),
@@ -148,10 +148,11 @@ impl Replay<'_> {
     }
 
     /// How far volume `number` must reach: exactly to where a stop in good order left it, if it is still what it was then; else at
-    /// least to where its raw bytes, the mark and that stop say that something was acknowledged.
-    fn reach(&self, number: u32, mark: Option<Mark>, clean: Option<Clean>) -> Result<Until, Error> {
+    /// least to where its raw bytes, the mark, that stop and the note of its beginning say that something was acknowledged.
+    fn reach(&self, number: u32, mark: Option<Mark>, clean: Option<Clean>, witness: &Witness) -> Result<Until, Error> {
         let volume = self.log.volume(number)?;
         let marked = mark.map(|mark| mark.ending).filter(|ending| ending.volume == number).map(|ending| ending.end);
+        let marked = marked.max(witness.begun_in(number));
         let clean = clean.filter(|clean| clean.mark.ending.volume == number);
         if let Some(clean) = clean
             && marked <= Some(clean.mark.ending.end)

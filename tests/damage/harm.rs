@@ -92,6 +92,7 @@ pub enum Class {
     CatalogDir,
     Format,
     Clean,
+    Newest,
     Other,
 }
 
@@ -110,6 +111,7 @@ impl Class {
             (_, true, _) if name.starts_with("snap.") => Class::RunSnap,
             (false, false, "FORMAT") => Class::Format,
             (false, false, "clean") => Class::Clean,
+            (false, false, "newest") => Class::Newest,
             _ if is_volume(path) || path == "volumes" => Class::VolumeDir,
             _ if path == "catalog" || folder == "catalog" => Class::CatalogDir,
             _ => Class::Other,
@@ -131,6 +133,7 @@ impl Class {
             Self::CatalogDir => "catalog, directory",
             Self::Format => "FORMAT",
             Self::Clean => "clean",
+            Self::Newest => "newest",
             Self::Other => "something else",
         }
     }

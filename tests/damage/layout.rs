@@ -140,7 +140,7 @@ impl Layout {
         let hit = |held: &&Held| held.pieces.iter().any(|piece| self.is_hit(held.volume, piece, &lost, shape, damaged));
         let versions = self.held.iter().filter(hit).flat_map(|held| held.versions.iter().copied()).collect();
         let killed = !shape.now.has("clean");
-        let unprovable = killed.then(|| provable(damaged, &self.key, &shape.newest_volume()));
+        let unprovable = if killed { provable(damaged, &self.key, &shape.newest_volume()) } else { None };
         Hit { blocks: more || !lost.is_empty(), format, unprovable, versions }
     }
 
@@ -173,15 +173,17 @@ pub fn end_of(image: &Image, volume: &str) -> End {
 }
 
 /// The first block of the newest volume that no whole block of it calls acknowledged: without a note of the last stop,
-/// nothing tells a damaged last commit from one that was never finished.
-fn provable(image: &Image, key: &[u8; 32], newest: &str) -> End {
-    let mut end = End { volume: newest.trim_start_matches("volumes/").parse().expect("a volume's number"), block: 0 };
-    for found in blocks(image, key, |path| path.starts_with(newest)).into_values().flatten() {
+/// nothing tells a damaged last commit from one that was never finished. That there was such a volume is noted, so the loss of
+/// all its blocks must be noticed.
+fn provable(image: &Image, key: &[u8; 32], newest: &str) -> Option<End> {
+    let volume = newest.trim_start_matches("volumes/").parse().expect("a volume's number");
+    let left = blocks(image, key, |path| path.starts_with(newest)).into_iter().filter(|(name, _)| name.1 == volume);
+    let acknowledged = |found: Block| {
         let bytes = image.file(&found.path).unwrap_or_default();
-        let acknowledged = word(&bytes[found.at..], ACKNOWLEDGED).unwrap_or(0);
-        end.block = end.block.max(acknowledged >> OFFSET_BITS);
-    }
-    end
+        word(&bytes[found.at..], ACKNOWLEDGED).unwrap_or(0) >> OFFSET_BITS
+    };
+    let block = left.flat_map(|(_, copies)| copies).map(acknowledged).max()?;
+    Some(End { volume, block })
 }
 
 /// Finds the whole blocks in the databases of all volumes.

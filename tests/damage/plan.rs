@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How often a class of files is chosen for a flip, in relation to the others; a shape may lack some.
-const WEIGHTS: [(Class, u64); 10] = [
+const WEIGHTS: [(Class, u64); 11] = [
     (Class::SealedDb, 30),
     (Class::OpenDb, 20),
     (Class::CrashedDb, 15),
@@ -19,6 +19,7 @@ const WEIGHTS: [(Class, u64); 10] = [
     (Class::RunConf, 4),
     (Class::Format, 4),
     (Class::Clean, 4),
+    (Class::Newest, 4),
 ];
 
 /// A damage and the store it is done to.
@@ -155,7 +156,7 @@ fn of_directories(shape: &Shape) -> Vec<Harm> {
     harms.extend(swaps(&volumes));
     for (from, image) in &shape.before {
         let there = image.directories().filter(|path| is_run(path) || is_volume(path) || *path == "catalog");
-        for path in there.chain(["FORMAT", "clean"].into_iter().filter(|path| image.has(path))) {
+        for path in there.chain(["FORMAT", "clean", "newest"].into_iter().filter(|path| image.has(path))) {
             harms.push(Harm::PutBack { path: path.to_owned(), from: from.clone() });
         }
     }

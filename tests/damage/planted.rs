@@ -56,6 +56,32 @@ fn a_wrong_oracle_is_noticed() {
     complaint(&judged(&|oracle| drop(oracle.versions.insert(9999, truth(oracle)))), "given twice");
 }
 
+/// The newest volume of a killed store, with all that was acknowledged there, is lost: that is asked about. A store that never wrote its
+/// note goes on as if nothing had been there.
+#[test]
+fn a_newest_volume_that_goes_without_a_word_is_noticed() {
+    let place = Place::in_memory("damage-newest");
+    let shapes = place.path().join("shapes");
+    shape::all(&shapes, run_seed("damage, newest"));
+    let shape = Shape::load(&shapes, shape::BEGUN);
+    let layout = Layout::of(&shape, &place.path().join("layout"));
+    let judged = |forgotten: bool| {
+        let mut damaged = shape.now.clone();
+        damaged.remove(&shape.newest_volume());
+        if forgotten {
+            damaged.remove("newest");
+        }
+        let hit = layout.hit(&shape, &damaged);
+        let case = Case { shape: &shape, layout: &layout, damaged: &damaged, hit: &hit, login: true };
+        judge(&case, &shape.oracle, &place.path().join("trial"))
+    };
+    let sound = judged(false);
+    assert!(sound.outcome == Outcome::Errors && sound.complaints.is_empty(), "it is asked about: {sound:?}");
+    let forgotten = judged(true);
+    complaint(&forgotten, "is not listed");
+    complaint(&forgotten, "given twice");
+}
+
 #[test]
 fn damage_under_a_new_checksum_is_noticed() {
     let place = Place::in_memory("damage-crafted");

@@ -15,7 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every shape's name, the size of its segments, and the past it has.
-pub const SHAPES: [(&str, u32, Past); 5] = [
+pub const SHAPES: [(&str, u32, Past); 6] = [
     ("stopped", MIB, |builder| {
         builder.day(14);
         builder.note("yesterday");
@@ -28,6 +28,15 @@ pub const SHAPES: [(&str, u32, Past); 5] = [
         builder.day(10);
         builder.evening();
         builder.killed(3);
+    }),
+    // No catalog has heard of its newest volume.
+    (BEGUN, MIB, |builder| {
+        builder.day(14);
+        builder.note("yesterday");
+        builder.day(6);
+        builder.evening();
+        builder.killed(3);
+        builder.killed(4);
     }),
     ("recovered", MIB, |builder| {
         builder.day(8);
@@ -52,6 +61,8 @@ pub const SHAPES: [(&str, u32, Past); 5] = [
     }),
 ];
 
+/// The shape that was killed in a volume which a start after a kill had begun.
+pub const BEGUN: &str = "begun";
 /// The shape with small segments.
 pub const FINE: &str = "fine";
 const MIB: u32 = 1 << 20;

@@ -224,3 +224,112 @@ fn the_newest_volume_is_lost_after_a_kill_and_more_ids_are_skipped_than_it_can_h
         "what was acknowledged there is back"
     );
 }
+
+fn note(house: &House) -> PathBuf {
+    house.data().join("newest")
+}
+
+/// After a kill without a checkpoint neither a catalog nor another volume has heard of the newest one: only its note has.
+#[test]
+fn the_newest_volume_is_lost_after_a_kill_and_nothing_but_its_note_knew_of_it() {
+    for catalog in [true, false] {
+        let Story { mut house, anna, .. } = story();
+        house.kill();
+        let away = take(&house, 3);
+        if !catalog {
+            drop_catalog(&house);
+        }
+        let before = inside(&house.data().join("volumes"));
+        for words in [&["serve", "--listen", "127.0.0.1:0"][..], &["rebuild"], &["check", "--salvage"]] {
+            ran(&house, words, 15, "rbackup rebuild --without-volume 3");
+        }
+        ran(&house, &["check"], 15, "volume 3 is not there");
+        assert!(inside(&house.data().join("volumes")) == before, "something was written");
+        ran(&house, &["rebuild", "--without-volume", "3"], 15, "volume 3 is lost; up to 200000 version ids");
+        house.open();
+        assert_eq!(paths(&house, &anna), ["/one", "/two"]);
+        let next = house.put(&anna, "/four", b"4");
+        assert!(newest(&next) > 3 + 150_000, "{next}");
+        house.stop();
+        assert!(volume(&house, 4).is_dir() && !volume(&house, 3).exists(), "its number is not given again");
+        std::fs::rename(away, volume(&house, 3)).expect("it is found");
+        ran(&house, &["rebuild"], 0, "5 versions");
+        house.open();
+        assert_eq!(paths(&house, &anna), ["/four", "/one", "/three", "/two"]);
+        assert!(house.get(&anna, version(&house, &anna, "/three")) == noise(3, KEPT), "what was acknowledged is back");
+    }
+}
+
+/// A note that was written later than the copy that the volumes were put back from: what lies between is asked about.
+#[test]
+fn volumes_of_yesterday_beside_the_note_of_today_are_noticed() {
+    let Story { mut house, anna, .. } = story();
+    house.stop();
+    let yesterday = house.beside("yesterday");
+    let copied = |from: &Path, to: &Path| std::process::Command::new("cp").arg("-r").arg(from).arg(to).status();
+    assert!(copied(&house.data(), &yesterday).expect("cp runs").success());
+    house.open();
+    house.put(&anna, "/four", b"4");
+    next_volume(&mut house);
+    house.put(&anna, "/five", b"5");
+    house.kill();
+    let today = std::fs::read(note(&house)).expect("the note");
+    std::fs::remove_dir_all(house.data()).expect("removed");
+    assert!(copied(&yesterday, &house.data()).expect("cp runs").success());
+    let older = std::fs::read(note(&house)).expect("the note");
+    std::fs::write(note(&house), today).expect("written");
+    ran(&house, &["rebuild"], 15, "volume 4 is not there");
+    std::fs::write(note(&house), older).expect("written");
+    ran(&house, &["check"], 0, "everything is whole");
+    house.open();
+    assert_eq!(paths(&house, &anna), ["/one", "/three", "/two"]);
+}
+
+#[test]
+fn a_note_that_is_not_there_or_not_to_be_believed_costs_nothing_and_is_made_again() {
+    let Story { mut house, anna, .. } = story();
+    let older = std::fs::read(note(&house)).expect("the note");
+    let mut foreign = House::start();
+    foreign.stop();
+    let of_another = std::fs::read(note(&foreign)).expect("the note of another store");
+    let mut flipped = older.clone();
+    flipped[20] ^= 4;
+    let harms = [
+        ("not there", None, false),
+        ("older", Some(older.clone()), false),
+        ("flipped", Some(flipped), true),
+        ("cut", Some(older[..9].to_vec()), true),
+        ("empty", Some(Vec::new()), true),
+        ("another store's", Some(of_another), true),
+    ];
+    for (what, bytes, said) in harms {
+        next_volume(&mut house);
+        house.put(&anna, &format!("/{what}"), what.as_bytes());
+        house.kill();
+        match bytes {
+            None => std::fs::remove_file(note(&house)).expect("removed"),
+            Some(bytes) => std::fs::write(note(&house), bytes).expect("written"),
+        }
+        house.open();
+        assert_eq!(house.log().contains("the note of the newest volume says nothing"), said, "{what}");
+        assert!(house.get(&anna, version(&house, &anna, &format!("/{what}"))) == what.as_bytes());
+        let newest = std::fs::read_dir(house.data().join("volumes")).expect("volumes").count();
+        house.kill();
+        let away = house.beside(&format!("away-{newest}"));
+        std::fs::rename(volume(&house, newest as u32), &away).expect("the newest volume is there");
+        ran(&house, &["rebuild"], 15, &format!("volume {newest} is not there"));
+        std::fs::rename(away, volume(&house, newest as u32)).expect("back");
+        house.open();
+    }
+    assert_eq!(paths(&house, &anna).len(), 9);
+}
+
+/// Planted: without its note nobody notices, whatever was acknowledged there.
+#[test]
+fn a_loss_that_nothing_knows_of_would_be_seen_by_these_tests() {
+    let Story { mut house, .. } = story();
+    house.kill();
+    take(&house, 3);
+    std::fs::remove_file(note(&house)).expect("removed");
+    ran(&house, &["rebuild"], 0, "3 versions");
+}

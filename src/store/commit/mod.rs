@@ -7,6 +7,7 @@
 mod again;
 mod mend;
 mod staged;
+mod turnover;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::store::error::Error;
 use crate::store::frame::FrameHeader;
 use crate::store::header::{Counters, Ending};
 use crate::store::mark::Mark;
+use crate::store::newest::Newest;
 use crate::store::operation::{self, Decided, Done, Operation, View, decide};
 use crate::store::place::Place;
 use crate::store::rows::Change;
@@ -66,6 +68,7 @@ pub struct Keeper {
     shared: Arc<Shared>,
     store: [u8; 16],
     limits: VolumeLimits,
+    newest: Newest,
     writer: Tail,
     counters: Counters,
     group: Group,
@@ -89,11 +92,13 @@ struct Group {
 }
 
 impl Keeper {
-    /// A keeper that goes on at `tail`; `checkpoint` wakes the thread that writes the catalog out.
+    /// A keeper that goes on at `tail` and notes with `newest` what it begins; `checkpoint` wakes the thread that writes the
+    /// catalog out.
     pub fn new(
         shared: Arc<Shared>,
         store: [u8; 16],
         limits: VolumeLimits,
+        newest: Newest,
         tail: Tail,
         counters: Counters,
         checkpoint: SyncSender<()>,
@@ -102,6 +107,7 @@ impl Keeper {
             shared,
             store,
             limits,
+            newest,
             writer: tail,
             counters,
             group: Group::default(),
@@ -299,48 +305,6 @@ impl Keeper {
         };
     }
 
-    /// The writer; begins the next volume when the last one failed. A footer saves a rebuild some reading; where there is no room for
-    /// it that is no reason to give up ballast.
-    fn writer(&mut self) -> Result<&mut Writer, Error> {
-        if let Err((before, footer)) = &self.writer {
-            let (log, space) = (&self.shared.log, &self.shared.space);
-            let number = log.number_after(before.volume);
-            let footer = footer.as_ref().filter(|footer| space.has_room_for(footer.bytes()));
-            let begin = |footer| Writer::begin(log, number, self.store, self.counters, *before, footer);
-            let begun = match footer.map(|footer| begin(Some(footer))) {
-                None | Some(Err(Error::NoSpace)) => space.with_room(|| begin(None)),
-                Some(begun) => begun,
-            };
-            self.writer = Ok(begun?);
-        }
-        self.writer.as_mut().map_err(|_| Error::Refused("the log cannot be written"))
-    }
-
-    /// Seals the volume when it is full: first everything in it is synced and answered.
-    fn make_room(&mut self) -> Result<(), Error> {
-        let limits = self.limits;
-        if !self.writer()?.is_full(&limits) {
-            return Ok(());
-        }
-        self.finish();
-        self.seal()?;
-        self.writer().map(drop)
-    }
-
-    /// Ends the open volume, if one is open; everything in it is synced.
-    fn seal(&mut self) -> Result<(), Error> {
-        let nothing = (Ending::NOTHING, None);
-        let (ending, sealed) = match std::mem::replace(&mut self.writer, Err(nothing)) {
-            Ok(writer) => writer.seal(&self.shared.log),
-            Err(before) => {
-                self.writer = Err(before);
-                return Ok(());
-            }
-        };
-        self.writer = Err((ending, None));
-        sealed
-    }
-
     fn unflushed_bytes(&self) -> u64 {
         self.writer.as_ref().map_or(0, Writer::unflushed_bytes)
     }
@@ -377,11 +341,16 @@ impl Keeper {
     }
 
     fn mark(&self) -> Option<Vec<u8>> {
+        self.now().encode().ok()
+    }
+
+    /// Where the acknowledged log ends.
+    fn now(&self) -> Mark {
         let ending = match &self.writer {
             Ok(writer) => writer.ending(),
             Err((before, _)) => *before,
         };
-        Mark { store: self.store, ending, counters: self.counters }.encode().ok()
+        Mark { store: self.store, ending, counters: self.counters }
     }
 
     /// Syncs what is left and leaves the volume in good order for the next start.
