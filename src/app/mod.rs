@@ -234,7 +234,7 @@ pub fn run_errand(config: &Config, errand: Errand, say: &mut dyn FnMut(Said)) ->
 }
 
 /// The services of a store that is there, for a command. Whoever asks closes them.
-pub fn opened(config: &Config) -> Result<Services, Error> {
+fn opened(config: &Config) -> Result<Services, Error> {
     require_store(config)?;
     open(config)
 }

@@ -13,6 +13,7 @@ mod rebuild;
 mod repo;
 mod restic;
 mod serve;
+mod table;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -44,7 +45,7 @@ enum Command {
     Check(check::CheckArgs),
     /// Make the catalog anew from the volumes alone
     Rebuild(rebuild::RebuildArgs),
-    /// Set an account's password, disable or enable it
+    /// List, change and remove accounts, and invite somebody
     Account(account::AccountArgs),
     /// List, show, remove or take over restic's repositories
     Repo(repo::RepoArgs),

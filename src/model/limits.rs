@@ -158,8 +158,9 @@ pub const OBJECT_PART_BYTES: usize = 1024 * 1024;
 pub const RESERVE_LOCK_BYTES_MAX: u64 = 16 * 1024;
 /// The same for an index, without which restic's `prune` removes nothing: one part, so that it costs the reserve no more than a commit may.
 pub const RESERVE_INDEX_BYTES_MAX: u64 = OBJECT_PART_BYTES as u64;
-/// A pump's preamble or its answer: a path and a name of 4 KiB at most, and JSON around them.
-pub const PREAMBLE_BYTES_MAX: usize = 16 * 1024;
+/// What comes first over the socket: a path and a name of 4 KiB at most, or two passwords ([`PASSWORD_BYTES_MAX`]) of which JSON
+/// makes six bytes each where they are control characters.
+pub const PREAMBLE_BYTES_MAX: usize = 64 * 1024;
 /// One saying of an errand: a repository with ten thousand locks.
 pub const SAYING_BYTES_MAX: usize = 1024 * 1024;
 /// Sayings that wait for a command that reads slowly.

@@ -252,6 +252,7 @@ fn told_by_service(error: &service::Error) -> Told {
         E::NotFound(Thing::Account) => told(S::NOT_FOUND, "not_found", "There is no such account."),
         E::NotFound(Thing::Session) => told(S::NOT_FOUND, "not_found", "There is no such session."),
         E::NotFound(Thing::Token) => told(S::NOT_FOUND, "not_found", "There is no such token."),
+        E::NotFound(Thing::Invite) => told(S::NOT_FOUND, "not_found", "There is no such invitation."),
         E::NotFound(Thing::Object) => told(S::NOT_FOUND, "not_found", "There is no such object."),
         E::NotItsName { actual } => {
             let sentence =
@@ -271,6 +272,7 @@ fn told_by_service(error: &service::Error) -> Told {
             told(S::FORBIDDEN, "invite_needed", "To register here takes an invitation that is still good.")
         }
         E::TooManyInvites => told(S::CONFLICT, "too_many_invites", "As many invitations wait as may."),
+        E::Administrator => told(S::CONFLICT, "administrator", "Who administers the server cannot be removed."),
         E::AccountExists => told(S::CONFLICT, "account_exists", "An account of this name exists."),
         E::BadCredentials => told(S::UNAUTHORIZED, "bad_credentials", "The name or the password is wrong."),
         E::WrongDevice => told(S::UNAUTHORIZED, "wrong_device", "The session or token belongs to another device."),

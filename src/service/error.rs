@@ -26,6 +26,8 @@ pub enum Thing {
     Session,
     /// A token.
     Token,
+    /// An invitation.
+    Invite,
 }
 
 impl Thing {
@@ -39,6 +41,7 @@ impl Thing {
             Self::Account => "account",
             Self::Session => "session",
             Self::Token => "token",
+            Self::Invite => "invitation",
         }
     }
 }
@@ -67,6 +70,9 @@ pub enum Error {
     /// As many invitations wait as may.
     #[error("too many invitations wait")]
     TooManyInvites,
+    /// Who administers the server cannot be removed.
+    #[error("the account administers the server and cannot be removed; it can be disabled")]
+    Administrator,
     /// Name and password do not belong together, or there is no such name: not told apart.
     #[error("the name or the password is wrong")]
     BadCredentials,
@@ -178,6 +184,7 @@ impl From<store::Error> for Error {
             store::Error::Exists => Self::AccountExists,
             store::Error::NotInvited => Self::NotInvited,
             store::Error::TooManyInvites => Self::TooManyInvites,
+            store::Error::Administrator => Self::Administrator,
             store::Error::Refused(_) | store::Error::Closed | store::Error::Gone | store::Error::Stuck => {
                 Self::Unavailable
             }

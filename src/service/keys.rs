@@ -7,7 +7,7 @@
 use zeroize::{Zeroize, Zeroizing};
 
 use super::account::{PASSWORD_CONTEXT, RECOVERY_CONTEXT, proved};
-use super::error::{Error, Thing};
+use super::error::Error;
 use super::secrets::{RecoveryCode, random};
 use super::{Services, password};
 use crate::chunk::keys::{DataKey, unwrap_key, wrap_key};
@@ -149,10 +149,6 @@ impl Services {
             why: if enabled { "enabled" } else { "disabled" },
         };
         ended(self.inner.store.commit(Operation::access(operation))?)
-    }
-
-    fn account_named(&self, name: &Username) -> Result<AccountRow, Error> {
-        self.inner.store.catalog().account_by_name(&name.folded())?.ok_or(Error::NotFound(Thing::Account))
     }
 
     /// The account and its data key by its recovery code, and the key under the new password. The slow part comes first, so that a

@@ -4,6 +4,7 @@
 //! which is made of what was presented, or with a [`restic::RepoAccess`], which only `server/guard` makes.
 
 mod account;
+mod admin;
 pub mod browse;
 mod browser;
 mod caller;
@@ -29,6 +30,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 pub use self::account::{Registered, SignedIn};
+pub use self::admin::{AccountSummary, InviteSummary};
 pub use self::caller::{Caller, Standing, Visit};
 pub use self::download::Download;
 pub use self::error::{Error, Thing};

@@ -7,10 +7,10 @@ use super::Services;
 use super::caller::Caller;
 use super::error::Error;
 use super::secrets::RecoveryCode;
-use crate::model::{Registration, Scope, Secret, Timestamp, limits};
-use crate::store::{AccessOperation, Done, Entry, InviteRow, Operation};
+use crate::model::{Registration, Scope, Secret, Timestamp};
+use crate::store::Entry;
 
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+pub(super) const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// What somebody brings who wants an account.
 #[derive(Debug, Default)]
@@ -33,6 +33,8 @@ impl Admission {
 /// A new invitation.
 #[derive(Debug)]
 pub struct Invited {
+    /// Names it among the others.
+    pub id: String,
     /// What is presented to register. Shown once, stored nowhere.
     pub code: Secret<String>,
     /// Until when.
@@ -52,15 +54,7 @@ impl Services {
         if !account.added.administrator {
             return Err(Error::Forbidden);
         }
-        let code = RecoveryCode::fresh()?;
-        let made = self.inner.clock.now().0;
-        let expires = made.saturating_add(i64::from(days) * DAY_MS);
-        let row = InviteRow { by: caller.account, made, expires };
-        let operation = AccessOperation::MakeInvite { hash: hash(&code), row, most: limits::INVITES_MAX };
-        match self.inner.store.commit(Operation::access(operation).by(&caller.credential))? {
-            Done::Noted => Ok(Invited { code: code.text(), expires: Timestamp(expires) }),
-            other => Err(Error::Internal(format!("inviting did {other:?}").into())),
-        }
+        self.make_invite(caller.account, days, |operation| operation.by(&caller.credential))
     }
 
     /// The way in that is open for what somebody brings; the store looks again when the account is added.
@@ -97,9 +91,9 @@ impl Services {
     }
 }
 
-/// Ids are given from 1 on, and no account is ever removed.
+/// Ids are given from 1 on; the first administers the server, so it is never removed.
 const FIRST: u64 = 1;
 
-fn hash(code: &RecoveryCode) -> [u8; 32] {
+pub(super) fn hash(code: &RecoveryCode) -> [u8; 32] {
     code.hash("rbackup v1 invite hash")
 }

@@ -148,6 +148,9 @@ pub enum Error {
     /// As many invitations wait as may.
     #[error("too many invitations wait")]
     TooManyInvites,
+    /// Who administers the server cannot be removed.
+    #[error("the account administers the server")]
+    Administrator,
     /// The named thing does not exist.
     #[error("it does not exist")]
     Missing,

@@ -5,6 +5,7 @@
 /// Everything of one kind lies between its letter and the next.
 const ACCOUNT: u8 = b'a';
 const ACCOUNT_NAME: u8 = b'n';
+const REMOVED_ACCOUNT: u8 = b'z';
 const DEVICE: u8 = b'd';
 const DEVICE_COUNT: u8 = b'e';
 const SESSION: u8 = b's';
@@ -39,6 +40,11 @@ pub fn is_version_file(key: &[u8]) -> bool {
 /// The account's row.
 pub fn account(account: u64) -> Vec<u8> {
     key(ACCOUNT, &[&account.to_be_bytes()])
+}
+
+/// A removed account's row.
+pub fn removed_account(account: u64) -> Vec<u8> {
+    key(REMOVED_ACCOUNT, &[&account.to_be_bytes()])
 }
 
 /// Folded name → account id.

@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::access::{
-    AccessChanged, AccountAdded, InvitesChanged, OldSessionOpened, SessionChanged, SessionOpened, TokenChanged,
+    AccessChanged, AccountAdded, AccountRemoved, InvitesChanged, OldSessionOpened, SessionChanged, SessionOpened,
+    TokenChanged,
 };
 use super::error::Error;
 use super::header::Counters;
@@ -39,8 +40,10 @@ pub enum Record {
     TokenChanged(TokenChanged),
     /// An account changed, or sessions and tokens of it ended.
     AccessChanged(AccessChanged),
-    /// An invitation was made, or used.
+    /// An invitation was made, used or taken back.
     InvitesChanged(InvitesChanged),
+    /// An account was removed with all that is in it.
+    AccountRemoved(AccountRemoved),
     /// A version was committed, and its file with it if it was new.
     VersionAdded(VersionAdded),
     /// Versions were removed; their bytes stay until the hold has passed and compaction took them.
@@ -153,6 +156,7 @@ impl Record {
             Self::RepoRemoved(it) => pack(24, it),
             Self::RowsKept(it) => pack(32, it),
             Self::InvitesChanged(it) => pack(30, it),
+            Self::AccountRemoved(it) => pack(28, it),
             Self::SessionChanged(it) => pack(25, it),
             Self::AccessChanged(it) => pack(26, it),
         }
@@ -179,6 +183,7 @@ impl Record {
             22 => Self::ObjectRemoved(unpack("record", body)?),
             23 => Self::RepoCreated(unpack("record", body)?),
             24 => Self::RepoRemoved(unpack("record", body)?),
+            28 => Self::AccountRemoved(unpack("record", body)?),
             30 => Self::InvitesChanged(unpack("record", body)?),
             32 => Self::RowsKept(unpack("record", body)?),
             25 => Self::SessionChanged(unpack("record", body)?),
@@ -200,6 +205,7 @@ impl Record {
             Self::TokenChanged(it) => it.row.account,
             Self::AccessChanged(it) => it.account,
             Self::InvitesChanged(it) => it.account(),
+            Self::AccountRemoved(it) => it.account,
             Self::VersionAdded(it) => it.account,
             Self::VersionsRemoved(it) => it.account,
             Self::ObjectAdded(it) => it.account,
@@ -223,7 +229,7 @@ impl Record {
                 counters.version = it.version.saturating_add(1);
             }
             Self::OldSessionOpened(_) | Self::SessionOpened(_) | Self::SessionChanged(_) => {}
-            Self::AccessChanged(_) | Self::VersionsRemoved(_) => {}
+            Self::AccessChanged(_) | Self::AccountRemoved(_) | Self::VersionsRemoved(_) => {}
             // The number of a repository or a token is its record's seq.
             Self::TokenChanged(_) => {}
             Self::ObjectAdded(_) | Self::ObjectRemoved(_) | Self::RepoCreated(_) | Self::RepoRemoved(_) => {}
@@ -244,6 +250,7 @@ impl Record {
             Self::TokenChanged(it) => it.changes(&mut changes)?,
             Self::AccessChanged(it) => it.changes(&mut changes)?,
             Self::InvitesChanged(it) => it.changes(&mut changes)?,
+            Self::AccountRemoved(it) => it.changes(&mut changes)?,
             Self::VersionAdded(it) => {
                 changes.set(keys::file(it.account, it.file), &FileRow { device: it.device, path: it.path.clone() })?;
                 changes.set(keys::version(it.account, it.file, it.version), &it.content)?;

@@ -4,10 +4,12 @@
 //! last of which is [`Said::Done`] or [`Said::Refused`]. Where nobody serves the data directory the command opens the store and runs
 //! the same errand itself.
 //!
-//! Promises: both ways say the same; a field that is missing or unknown refuses the errand. Never: carries a secret.
+//! Promises: both ways say the same; a field that is missing or unknown refuses the errand; a secret goes as [`Hidden`], which no log
+//! shows. Never: goes over anything but that socket, whose other end the kernel has told to be root's or the server's own user's.
 
 use serde::{Deserialize, Serialize};
 
+use super::admin::{AccountErrand, AccountJson, Hidden, InviteJson};
 use super::repo::RepoJson;
 
 /// One piece of work.
@@ -42,6 +44,8 @@ pub enum Errand {
         /// The directory, absolute; whoever runs the errand reads it.
         dir: String,
     },
+    /// Something with accounts or invitations.
+    Account(AccountErrand),
     /// End as soon as nobody is served: for a holder, to which a server is to succeed.
     Leave {},
 }
@@ -67,6 +71,38 @@ pub enum Said {
         bytes: u64,
         /// Files that were left out.
         left_out: u64,
+    },
+    /// An account.
+    Account(AccountJson),
+    /// An invitation that waits.
+    Invite(InviteJson),
+    /// An invitation that was made.
+    Invited {
+        /// What is presented to register.
+        code: Hidden,
+        /// The invitation.
+        invite: InviteJson,
+    },
+    /// What an account's key opens.
+    Content {
+        /// Files that are listed.
+        files: u64,
+        /// Their versions.
+        versions: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+    /// What ended with a change.
+    Ended {
+        /// Sessions.
+        sessions: usize,
+        /// Tokens.
+        tokens: usize,
+    },
+    /// A new recovery code.
+    RecoveryCode {
+        /// What opens the account when its password is lost.
+        code: Hidden,
     },
     /// All is done and said.
     Done,

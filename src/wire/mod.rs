@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod account;
+pub mod admin;
 pub mod browse;
 pub mod errand;
 pub mod error;

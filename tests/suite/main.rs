@@ -6,6 +6,7 @@
 mod support;
 
 mod account;
+mod accounts;
 mod bad_input;
 mod broken;
 mod cli;

@@ -31,6 +31,21 @@ impl Catalog {
         self.raw(&keys::account(account))?.map(|bytes| AccountRow::parse(&bytes)).transpose()
     }
 
+    /// The accounts in the order of their ids.
+    pub fn accounts(&self) -> Result<Vec<AccountRow>, Error> {
+        self.stream(keys::accounts()).map(|row| AccountRow::parse(&row?.1.value)).collect()
+    }
+
+    /// The invitations that wait, by the hashes of their codes; those whose time is over too.
+    pub fn invites(&self) -> Result<Vec<([u8; 32], InviteRow)>, Error> {
+        let invites = self.stream(keys::invites()).map(|row| {
+            let (key, row) = row?;
+            let hash = keys::parse_invite(&key).ok_or_else(|| Error::format("row", "an invitation's key"))?;
+            Ok((hash, parse_row(&row.value)?))
+        });
+        invites.collect()
+    }
+
     /// An invitation by the hash of its code.
     pub fn invite(&self, hash: &[u8; 32]) -> Result<Option<InviteRow>, Error> {
         self.get(&keys::invite(hash))

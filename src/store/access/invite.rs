@@ -15,7 +15,7 @@ use crate::store::records::{Changes, Record, parse_row};
 /// An invitation as the catalog keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InviteRow {
-    /// The account that made it.
+    /// The account that made it; 0 for the machine's owner.
     pub by: u64,
     /// When, in ms since 1970.
     pub made: i64,
@@ -23,12 +23,12 @@ pub struct InviteRow {
     pub expires: i64,
 }
 
-/// An invitation was made, or used; others went.
+/// An invitation was made, used or taken back; others went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvitesChanged {
     /// The one that was made, by a hash of its code.
     pub made: Option<([u8; 32], InviteRow)>,
-    /// Those that were used, or whose time was over.
+    /// Those that were used or taken back, or whose time was over.
     pub gone: Vec<[u8; 32]>,
     /// The account that used one.
     pub added: Option<AccountAdded>,
@@ -94,6 +94,15 @@ pub(super) fn add_account(
         Some(hash) => Record::InvitesChanged(InvitesChanged { made: None, gone: vec![hash], added: Some(added) }),
     };
     Ok(Decided::Record(Box::new(record), Done::Account(account)))
+}
+
+/// Takes an invitation back.
+pub(super) fn revoke(view: &View, hash: [u8; 32]) -> Result<Decided, Error> {
+    if !view.has(&keys::invite(&hash))? {
+        return Err(Error::Missing);
+    }
+    let record = Record::InvitesChanged(InvitesChanged { made: None, gone: vec![hash], added: None });
+    Ok(Decided::Record(Box::new(record), Done::Noted))
 }
 
 /// Makes an invitation, unless `most` wait already.

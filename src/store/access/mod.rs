@@ -9,6 +9,7 @@ mod credential;
 mod invite;
 mod operation;
 mod records;
+mod removed;
 
 pub use self::catalog::TokenEntry;
 pub use self::credential::Credential;
@@ -19,3 +20,4 @@ pub use self::records::{
     AccessChanged, AccountAdded, AccountRow, BROWSER_NUMBER, DeviceRow, Generation, OldSessionOpened, SessionChanged,
     SessionOpened, SessionRow, TokenChanged, TokenRow,
 };
+pub use self::removed::AccountRemoved;

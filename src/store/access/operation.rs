@@ -5,11 +5,12 @@ use super::records::{
     AccessChanged, AccountAdded, AccountRow, BROWSER_NUMBER, DeviceRow, EndedSession, Generation, SessionChanged,
     SessionOpened, SessionRow, TokenChanged, TokenRow,
 };
+use super::removed;
 use crate::store::error::Error;
 use crate::store::header::Counters;
 use crate::store::keys;
 use crate::store::operation::{Decided, Done, View};
-use crate::store::records::{Record, parse_row};
+use crate::store::records::{Record, RemovalRow, parse_row};
 
 /// A change of who may do what.
 #[derive(Debug, Clone)]
@@ -29,6 +30,18 @@ pub enum AccessOperation {
         row: InviteRow,
         /// How many may wait.
         most: usize,
+    },
+    /// Takes an invitation back; [`Error::Missing`] when nobody waits with it.
+    RevokeInvite {
+        /// Hash of its code.
+        hash: [u8; 32],
+    },
+    /// Removes an account with all that is in it; [`Error::Administrator`] when it administers the server.
+    RemoveAccount {
+        /// The account.
+        account: u64,
+        /// When, by whom, and how long its content is held.
+        removal: RemovalRow,
     },
     /// Opens a session for a device and ends the one it had. The device's number is decided here.
     OpenSession {
@@ -159,6 +172,8 @@ pub fn decide(operation: AccessOperation, view: &View, counters: &mut Counters) 
     match operation {
         AccessOperation::AddAccount { added, entry } => invite::add_account(view, added, entry, counters),
         AccessOperation::MakeInvite { hash, row, most } => invite::make(view, hash, row, most),
+        AccessOperation::RevokeInvite { hash } => invite::revoke(view, hash),
+        AccessOperation::RemoveAccount { account, removal } => removed::remove(view, account, removal),
         AccessOperation::OpenSession { kind, family, row } => open_session(view, kind, family, row),
         AccessOperation::Rotate { family, from, next, at } => rotate(view, family, from, next, at),
         AccessOperation::UseSession { family, hash, at, grace_ms, address, agent } => {
@@ -278,7 +293,7 @@ impl AccountChange {
     }
 }
 
-fn ended_sessions(view: &View, account: u64, which: Sessions) -> Result<Vec<EndedSession>, Error> {
+pub(super) fn ended_sessions(view: &View, account: u64, which: Sessions) -> Result<Vec<EndedSession>, Error> {
     if which == Sessions::None {
         return Ok(Vec::new());
     }
@@ -294,7 +309,7 @@ fn ended_sessions(view: &View, account: u64, which: Sessions) -> Result<Vec<Ende
     Ok(ended)
 }
 
-fn ended_tokens(view: &View, account: u64, which: Tokens) -> Result<Vec<(u64, [u8; 32])>, Error> {
+pub(super) fn ended_tokens(view: &View, account: u64, which: Tokens) -> Result<Vec<(u64, [u8; 32])>, Error> {
     if which == Tokens::None {
         return Ok(Vec::new());
     }

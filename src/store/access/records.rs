@@ -312,16 +312,22 @@ impl TokenChanged {
     }
 }
 
+impl EndedSession {
+    /// Its row goes; its device stays known.
+    pub(super) fn changes(&self, account: u64, changes: &mut Changes) -> Result<(), Error> {
+        let Self { family, device, number, first_seen } = self;
+        changes.remove(keys::session(family));
+        let row = DeviceRow { number: *number, first_seen: *first_seen, session: None };
+        changes.set(key_of(account, *number, device), &row)
+    }
+}
+
 impl AccessChanged {
     pub(in crate::store) fn changes(&self, changes: &mut Changes) -> Result<(), Error> {
         if let Some(row) = &self.row {
             changes.set_as(ROW_SCHEMA, keys::account(self.account), row)?;
         }
-        for EndedSession { family, device, number, first_seen } in &self.sessions {
-            changes.remove(keys::session(family));
-            let row = DeviceRow { number: *number, first_seen: *first_seen, session: None };
-            changes.set(key_of(self.account, *number, device), &row)?;
-        }
+        self.sessions.iter().try_for_each(|session| session.changes(self.account, changes))?;
         for (token, hash) in &self.tokens {
             changes.remove(keys::token(hash));
             changes.remove(keys::account_token(self.account, *token));

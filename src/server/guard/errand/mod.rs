@@ -3,18 +3,21 @@
 //! Promises: what is said is the same whether a server does it or the command itself; names are parsed before anything is done.
 //! Never: asks who sends it: the door and the file system's rights have decided that.
 
+mod account;
+
 use std::path::Path;
 
 use crate::model::{RepoPath, Rights, Username};
 use crate::server::api::repo::json;
 use crate::service::restic::{Owner, RepoAccess, RepoReport, Takeover};
-use crate::service::{Error, Services, Thing};
+use crate::service::{Error, Services};
 use crate::wire::errand::{Errand, Said};
 
 /// Exit codes of the commands.
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 const NOT_FOUND: u8 = 10;
+const SIGN_IN: u8 = 12;
 const NO_SPACE: u8 = 14;
 
 /// Why an errand was not done.
@@ -53,6 +56,7 @@ fn done(services: &Services, errand: Errand, say: &mut dyn FnMut(Said)) -> Resul
             let Takeover { objects, bytes, refused } = services.take_over(&access, Path::new(&dir), &mut left_out)?;
             say(Said::Took { objects, bytes, left_out: refused });
         }
+        Errand::Account(errand) => account::run(services, errand, say)?,
         Errand::Leave {} => return Err(Refused(FAILED, "only a holder can be asked to leave".to_owned())),
     }
     Ok(())
@@ -78,8 +82,9 @@ fn report(services: &Services, access: &RepoAccess) -> Result<RepoReport, Refuse
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
         let exit = match &error {
-            Error::Invalid(_) | Error::NotRepository { .. } => USAGE,
-            Error::NotFound(Thing::Repo) => NOT_FOUND,
+            Error::Invalid(_) | Error::NotRepository { .. } | Error::Administrator => USAGE,
+            Error::NotFound(_) => NOT_FOUND,
+            Error::BadCredentials | Error::BadRecoveryCode => SIGN_IN,
             Error::NoSpace => NO_SPACE,
             _ => FAILED,
         };
