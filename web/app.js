@@ -4,22 +4,29 @@ import "./elements/list.js";
 import "./elements/tray.js";
 import { call, onExpired, read } from "./lib/api.js";
 import { open } from "./lib/dialog.js";
+import { date } from "./lib/format.js";
 import { element, html, render } from "./lib/html.js";
 import { icon } from "./lib/icons.js";
 import { show } from "./lib/path.js";
 import { go, parse } from "./lib/route.js";
 import { Bringing } from "./pages/bring.js";
+import { accountPage } from "./pages/account.js";
+import { comparePage } from "./pages/compare.js";
 import { FilesPage } from "./pages/files.js";
-import { firstRunPage, signInAgain, signInPage, unreachable } from "./pages/gate.js";
+import { registerPage, signInAgain, signInPage, unreachable } from "./pages/gate.js";
 import { overviewPage } from "./pages/overview.js";
 import { searchPage } from "./pages/search.js";
 
 const THEME = "rbackup-theme";
-const KEYS = [["/", "Search"], ["g", "Files"], ["o", "Overview"], ["b", "Bring in files"], ["↑ ↓ Home End", "Move in a list"], ["Enter", "Open"], ["Backspace  u", "One folder up"], ["v", "Versions"], ["d", "Download"], ["Delete", "Remove, after a question"], ["Esc", "Close"], ["t", "Light or dark"], ["?", "These keys"]];
+const LAST = "rbackup-last-sign-in";
+const KEYS = [["/", "Search"], ["g", "Files"], ["o", "Overview"], ["b", "Bring in files"], ["↑ ↓ Home End", "Move in a list"], ["Enter", "Open"], ["Backspace  u", "One folder up"], ["v", "Versions"], ["Space", "Select"], ["Shift+↑ ↓", "Select more"], ["a", "Select all, or nothing"], ["d", "Download"], ["r", "Bring back what was removed"], ["Delete", "Remove, after a question"], ["Esc", "Close"], ["t", "Light or dark"], ["?", "These keys"]];
 const app = document.getElementById("app");
+const tabs = new BroadcastChannel("rbackup");
+const LOOK_MS = 15_000;
 const themes = ["", "light", "dark"];
 
 let account = "";
+let hello = {};
 let page = null;
 let bringing = null;
 let stop = new AbortController();
@@ -31,25 +38,27 @@ function setTheme(theme) {
 
 async function begin() {
   try {
-    const hello = await read("hello", {}, { quiet: true });
-    if (hello.first_run) return firstRunPage(app, shell);
-    const session = await read("session", {}, { quiet: true });
-    return shell(session);
+    hello = await read("hello", {}, { quiet: true });
+    if (hello.first_run) return registerPage(app, hello, shell);
+    return shell(await read("session", {}, { quiet: true }).catch((error) => {
+      if (error.status !== 401) throw error;
+      return new Promise((resolve) => signInPage(app, hello, resolve));
+    }));
   } catch (error) {
-    if (error.status === 401) return signInPage(app, shell);
     return unreachable(app, error, begin);
   }
 }
 
 function shell(session) {
   account = session.account;
+  const before = lastSignIn(session);
   onExpired(signInAgain);
   render(html`<header class="top noprint"><a class="brand" href="#/" aria-label="RBackup: overview"><img src="/favicon.ico" alt="" width="28" height="28"><span>RBackup</span></a>
     <nav aria-label="Pages"><a href="#/" data-page="overview">Overview</a><a href="#/files" data-page="files">Files</a></nav>
     <form class="find" role="search">${icon("search")}<input type="search" name="q" placeholder="Search all devices" aria-label="Search all devices" autocomplete="off"><kbd aria-hidden="true">/</kbd></form>
     <div class="menu"><button class="quiet square" aria-label="Account" aria-expanded="false" aria-controls="menu">${icon("person")}</button><div id="menu" hidden>
-      <p class="who"><b class="wrap"><bdi>${show(account)}</bdi></b><br><span class="faint wrap"><bdi>${show(session.browser)}</bdi></span></p>
-      <button class="quiet" data-do="theme">Light or dark</button><button class="quiet" data-do="keys">Keys</button><button class="quiet" data-do="out">Sign out</button></div></div></header>
+      <p class="who"><b class="wrap"><bdi>${show(account)}</bdi></b><br><span class="faint wrap"><bdi>${show(session.browser)}</bdi></span></p>${before && html`<p class="who faint">Last sign-in before this: ${date(before.at_ms)}, <bdi>${show(before.name)}</bdi>${before.address && html` from <bdi>${show(before.address)}</bdi>`}</p>`}
+      <a class="button quiet" href="#/account" data-page="account">Sessions, tokens, password</a><button class="quiet" data-do="theme">Light or dark</button><button class="quiet" data-do="keys">Keys</button><button class="quiet" data-do="out">Sign out</button></div></div></header>
     <main id="main" tabindex="-1"></main>`, app);
   const find = app.querySelector(".find");
   find.addEventListener("submit", (event) => {
@@ -60,6 +69,12 @@ function shell(session) {
   bringing ??= new Bringing({ where, stored: () => page?.load?.() ?? route() });
   addEventListener("hashchange", route);
   route();
+}
+
+// Told once, with the sign-in; a reload of the page still knows it.
+function lastSignIn({ last_sign_in: told }) {
+  if (told) sessionStorage.setItem(LAST, JSON.stringify(told));
+  return JSON.parse(sessionStorage.getItem(LAST));
 }
 
 function where() {
@@ -82,7 +97,9 @@ async function route() {
       return;
     }
     page = null;
-    if (to.page === "search") await searchPage(main, { route: to, signal: stop.signal });
+    if (to.page === "account") await accountPage(main, { account, hello });
+    else if (to.page === "compare") await comparePage(main, { route: to, signal: stop.signal });
+    else if (to.page === "search") await searchPage(main, { route: to, signal: stop.signal });
     else await overviewPage(main, { bringIn: () => bringing.pick() });
   } catch (error) {
     page = null;
@@ -116,15 +133,32 @@ function keys() {
 
 async function signOut() {
   await call("DELETE", "session", { quiet: true }).catch(() => {});
+  tabs.postMessage("out");
+  leave();
+}
+
+function leave() {
   removeEventListener("hashchange", route);
+  sessionStorage.removeItem(LAST);
   history.replaceState(null, "", "/");
   page = null;
-  signInPage(app, shell);
+  begin();
+}
+
+// What was signed out elsewhere is signed out here: asked now and then, and when somebody comes back to this tab.
+async function look() {
+  if (document.hidden || !document.getElementById("main") || document.body.classList.contains("locked")) return;
+  await read("session").catch(() => {});
 }
 
 function typing(target) {
   return target.closest?.("input, textarea, select, [contenteditable], dialog");
 }
+
+setInterval(look, LOOK_MS);
+addEventListener("focus", look);
+document.addEventListener("visibilitychange", look);
+tabs.addEventListener("message", () => document.getElementById("main") && leave());
 
 addEventListener("click", (event) => {
   if (!event.target.closest(".menu") && app.querySelector("#menu:not([hidden])")) menu({ target: document.body });

@@ -214,7 +214,7 @@ impl Error {
             Self::MissingHash => told(S::BAD_REQUEST, "missing_hash", "The part file-hash is missing."),
             Self::InvalidHash => told(S::BAD_REQUEST, "invalid_hash", "The hash is not 64 hexadecimal digits."),
             Self::RangeNotSatisfiable { size } => {
-                let sentence = format!("The range lies outside of the version's {size} bytes.");
+                let sentence = format!("The range lies outside of the {size} bytes that there are.");
                 told(S::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", sentence)
             }
             Self::NeedCredentials => {
@@ -294,6 +294,9 @@ fn told_by_service(error: &service::Error) -> Told {
         E::SizeMismatch { declared, actual } => {
             let sentence = format!("The declared size is {declared}, the content has {actual} bytes.");
             told(S::BAD_REQUEST, "size_mismatch", sentence)
+        }
+        E::TooManyFiles { most } => {
+            told(S::BAD_REQUEST, "too_many_files", format!("At most {most} files fit into one archive."))
         }
         E::NoSpace => told(S::INSUFFICIENT_STORAGE, "no_space", "There is no space left; nothing was changed."),
         E::Busy => told(S::SERVICE_UNAVAILABLE, "busy", "The server is busy; try again in a moment."),

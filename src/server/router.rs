@@ -80,7 +80,7 @@ static ROUTES: &[Route] = &[
     open(GET, "/", |_, request| Box::pin(ui::page(request))),
     open(GET, "/favicon.ico", |_, request| Box::pin(ui::icon(request))),
     open(GET, "/api/v1/openapi.json", |_, request| Box::pin(api::openapi::show(request))),
-    open(GET, "/api/v1/hello", |context, _| Box::pin(api::browser::hello(context))),
+    open(GET, "/api/v1/hello", |context, request| Box::pin(api::browser::hello(context, request))),
     open(POST, "/api/v1/session", |context, request| Box::pin(api::browser::sign_in(context, request))),
     guarded(GET, "/api/v1/session", |context, caller, _| Box::pin(api::browser::show(context, caller))),
     guarded(DELETE, "/api/v1/session", |context, caller, request| {
@@ -98,8 +98,12 @@ static ROUTES: &[Route] = &[
     guarded(GET, "/api/v1/download", |context, caller, request| {
         Box::pin(api::download::version(context, caller, request))
     }),
+    guarded(GET, "/api/v1/zip", |context, caller, request| Box::pin(api::archive::zip(context, caller, request))),
     guarded(PUT_OR_POST, "/api/v1/upload", |context, caller, request| {
         Box::pin(api::upload::for_device(context, caller, request))
+    }),
+    guarded(POST, "/api/v1/restore", |context, caller, request| {
+        Box::pin(api::restore::version(context, caller, request))
     }),
     guarded(DELETE, "/api/v1/file", |context, caller, request| Box::pin(api::remove::file(context, caller, request))),
     guarded(DELETE, "/api/v1/version", |context, caller, request| {

@@ -9,10 +9,21 @@ use super::error::{Error, Thing};
 use super::secrets::{SessionSecret, random};
 use super::{Services, SignedIn};
 use crate::chunk::keys::wrap_key;
-use crate::model::{DeviceName, Scope, Secret, Username};
+use crate::model::{DeviceName, Registration, Scope, Secret, Timestamp, Username};
 use crate::store::{
     self, AccessOperation, AccountChange, Generation, Operation, SessionKind, SessionRow, Sessions, Tokens,
 };
+
+/// A sign-in of before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignIn {
+    /// When.
+    pub at: Timestamp,
+    /// Which device or browser.
+    pub name: String,
+    /// From where its session was last used.
+    pub address: String,
+}
 
 impl Services {
     /// Whether nobody has registered yet.
@@ -20,16 +31,37 @@ impl Services {
         Ok(!self.inner.store.catalog().has_accounts()?)
     }
 
-    /// Opens a session of a browser; the one it had under this name ends. Runs argon2 once.
+    /// Who may register, once there is an account.
+    pub fn registration(&self) -> Registration {
+        self.inner.policy.registration
+    }
+
+    /// Opens a session of a browser; the one it had under this name ends. Runs argon2 once. The newest sign-in before it is told
+    /// too, as far as the session that it opened is still there.
     pub fn sign_in_browser(
         &self,
         name: &Username,
         password: &Secret<String>,
         browser: DeviceName,
         visit: &Visit,
-    ) -> Result<SignedIn, Error> {
+    ) -> Result<(SignedIn, Option<SignIn>), Error> {
         let (account, data_key) = self.open_account(name, password)?;
-        self.open_session(&account, &data_key, SessionKind::Browser, browser, visit)
+        let before = self.last_sign_in(account.added.account)?;
+        let signed_in = self.open_session(&account, &data_key, SessionKind::Browser, browser, visit)?;
+        Ok((signed_in, before))
+    }
+
+    fn last_sign_in(&self, account: u64) -> Result<Option<SignIn>, Error> {
+        let catalog = self.inner.store.catalog();
+        let mut newest: Option<SignIn> = None;
+        for (name, row) in catalog.devices(account)?.into_iter().chain(catalog.browsers(account)?) {
+            let Some(family) = row.session else { continue };
+            let Some(session) = catalog.session(&family)? else { continue };
+            if newest.as_ref().is_none_or(|newest| newest.at.0 < session.opened) {
+                newest = Some(SignIn { at: Timestamp(session.opened), name, address: session.address });
+            }
+        }
+        Ok(newest)
     }
 
     /// Adds a device that has not signed in yet, so that a browser can send files for it. False when it is there already.

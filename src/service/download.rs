@@ -13,7 +13,7 @@ use super::{Inner, Services};
 use crate::chunk::ChunkError;
 use crate::chunk::seal::{Opener, SALT_LEN};
 use crate::model::{ChunkId, FilePath, Scope, Sha256, Timestamp, Version, VersionId};
-use crate::store::{self, COMPRESSED, Frame, Root};
+use crate::store::{self, COMPRESSED, FileRow, Frame, RemovalRow, Root, VersionEntry};
 
 /// A version that is there to be read.
 pub struct Download {
@@ -24,26 +24,60 @@ pub struct Download {
     root: Option<Root>,
 }
 
+/// What becomes of a version that was removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Held {
+    /// It is not there.
+    Not,
+    /// It is there as long as it is held.
+    Too,
+}
+
 impl Services {
     /// Looks a version up; all that can be refused is refused here, before the first byte.
     pub fn download(&self, caller: &Caller, version: VersionId) -> Result<Download, Error> {
+        self.inner.open_download(caller, version, Held::Not)
+    }
+}
+
+impl Inner {
+    /// A version that is there to be read by who may.
+    pub(super) fn open_download(
+        self: &Arc<Self>,
+        caller: &Caller,
+        version: VersionId,
+        held: Held,
+    ) -> Result<Download, Error> {
         caller.require(Scope::Restore)?;
-        let catalog = self.inner.store.catalog();
-        let missing = || Error::NotFound(Thing::Version);
-        let file = catalog.file_of(caller.account, version.0)?.ok_or_else(missing)?;
-        let entry = catalog.version(caller.account, file, version.0)?.ok_or_else(missing)?;
-        if entry.removal.is_some() {
-            return Err(missing());
-        }
-        let row = catalog.file_row(caller.account, file)?;
-        let row = row.filter(|row| caller.sees(row.device, &row.path)).ok_or_else(missing)?;
+        let (_, row, entry) = self.readable(caller, version, held)?;
         Ok(Download {
-            inner: Arc::clone(&self.inner),
+            inner: Arc::clone(self),
             caller: caller.clone(),
             path: FilePath::parse(row.path)?,
             version: open_version(&entry, caller)?,
             root: entry.row.root,
         })
+    }
+
+    /// A version with its file, if it is there and lies where the caller may look.
+    pub(super) fn readable(
+        &self,
+        caller: &Caller,
+        version: VersionId,
+        held: Held,
+    ) -> Result<(u64, FileRow, VersionEntry), Error> {
+        let catalog = self.store.catalog();
+        let missing = || Error::NotFound(Thing::Version);
+        let file = catalog.file_of(caller.account, version.0)?.ok_or_else(missing)?;
+        let entry = catalog.version(caller.account, file, version.0)?.ok_or_else(missing)?;
+        let now = self.clock.now().0;
+        let is_gone = |removal: &RemovalRow| held == Held::Not || removal.hold_until <= now;
+        if entry.removal.as_ref().is_some_and(is_gone) {
+            return Err(missing());
+        }
+        let row = catalog.file_row(caller.account, file)?;
+        let row = row.filter(|row| caller.sees(row.device, &row.path)).ok_or_else(missing)?;
+        Ok((file, row, entry))
     }
 }
 
@@ -136,7 +170,7 @@ impl Pieces {
 }
 
 /// A frame that is gone or changed is damage of this version; a disk that answers with an error may answer again.
-fn unreadable(version: VersionId, error: store::Error) -> Error {
+pub(super) fn unreadable(version: VersionId, error: store::Error) -> Error {
     if error.is_damage() && !error.is_unreadable() {
         Error::Damaged { version, source: Box::new(error) }
     } else {

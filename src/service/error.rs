@@ -146,6 +146,12 @@ pub enum Error {
     /// The access may add and read, and nothing else.
     #[error("the access is append-only")]
     AppendOnly,
+    /// More files than one archive takes.
+    #[error("an archive takes at most {most} files")]
+    TooManyFiles {
+        /// The most.
+        most: usize,
+    },
     /// The disk is full.
     #[error("there is no space left for new data")]
     NoSpace,

@@ -5,6 +5,7 @@
 
 mod account;
 mod admin;
+mod archive;
 pub mod browse;
 mod browser;
 mod caller;
@@ -20,6 +21,7 @@ mod password;
 mod registration;
 mod removal;
 pub mod restic;
+mod restore;
 mod secrets;
 mod session;
 mod status;
@@ -27,10 +29,13 @@ mod token;
 mod upload;
 
 use std::collections::HashSet;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 pub use self::account::{Registered, SignedIn};
 pub use self::admin::{AccountSummary, InviteSummary};
+pub use self::archive::{Archive, ArchiveQuery};
+pub use self::browser::SignIn;
 pub use self::caller::{Caller, Standing, Visit};
 pub use self::download::Download;
 pub use self::error::{Error, Thing};
@@ -85,6 +90,8 @@ struct Inner {
     setup_code: Option<secrets::RecoveryCode>,
     /// What accounts have, counted a moment ago.
     counted: Mutex<browse::Counted>,
+    /// Bytes of the plans of archives under way.
+    planned: Arc<AtomicUsize>,
 }
 
 impl Services {
@@ -94,7 +101,18 @@ impl Services {
         let setup_code = secrets::RecoveryCode::fresh().ok();
         let noting = Arc::new(Mutex::new(HashSet::new()));
         let counted = Mutex::default();
-        Self { inner: Arc::new(Inner { store, clock, policy, remembered, noting, setup_code, counted }) }
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                clock,
+                policy,
+                remembered,
+                noting,
+                setup_code,
+                counted,
+                planned: Arc::default(),
+            }),
+        }
     }
 
     /// The caller that a session's or a token's secret stands for, found by looking alone, and what has to follow from that.

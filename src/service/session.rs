@@ -43,6 +43,8 @@ pub struct SessionSummary {
     pub agent: String,
     /// How often it has rotated.
     pub generation: u32,
+    /// Whether it is a browser's and no device's.
+    pub is_browser: bool,
     /// Whether it is the one that asks.
     pub is_current: bool,
 }
@@ -117,6 +119,7 @@ impl Services {
                 address: row.address,
                 agent: row.agent,
                 generation: row.generation,
+                is_browser: row.number == BROWSER_NUMBER,
                 is_current: caller.credential == Credential::Session(family),
             });
         }

@@ -21,6 +21,8 @@ pub struct SessionJson {
     pub user_agent: String,
     /// How often it has rotated.
     pub generation: u32,
+    /// Whether it is a browser's and no device's.
+    pub browser: bool,
     /// Whether it is the one that asks.
     pub current: bool,
 }

@@ -11,6 +11,10 @@ pub struct HelloJson {
     pub version: &'static str,
     /// Whether nobody has registered yet.
     pub first_run: bool,
+    /// Whether the first account takes the setup code when it is made from where this is read.
+    pub setup_code: bool,
+    /// Who may register once there is an account: `open`, `invite` or `closed`.
+    pub registration: &'static str,
 }
 
 /// A browser's session.
@@ -21,6 +25,20 @@ pub struct BrowserJson {
     /// What the browser is called; absent for a device's session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub browser: Option<String>,
+    /// The sign-in before this one, as far as its session is still there; only in the answer to a sign-in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_sign_in: Option<LastSignInJson>,
+}
+
+/// A sign-in of before.
+#[derive(Debug, Serialize)]
+pub struct LastSignInJson {
+    /// When.
+    pub at_ms: i64,
+    /// Which device or browser.
+    pub name: String,
+    /// From where it was last used.
+    pub address: String,
 }
 
 /// A path of a device.

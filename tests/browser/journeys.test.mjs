@@ -1,6 +1,7 @@
 // What people do, from the first start on, in a real browser: on loopback, and on a name without TLS as a NAS is reached.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, openSync, ftruncateSync, closeSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -28,6 +29,12 @@ for (const where of ["url", "nas"]) {
   test(`from the first start to an old version, at ${where === "nas" ? "a name without TLS" : "loopback"}`, () => inHouse(async (server) => {
     const page = await visit(chrome);
     await page.goto(server[where]);
+    await page.getByRole("heading", { name: "Welcome" }).waitFor();
+    assert.equal(await page.getByLabel("Setup code").count(), where === "nas" ? 1 : 0, "the code is for those who come from elsewhere");
+    if (where === "nas") {
+      await page.getByLabel("Setup code").fill("0000-0000-0000-0000-0000-0000-0000-0000");
+      page.expect(/403 \(Forbidden\)/);
+    }
     await page.getByLabel("Name").fill("ann");
     await page.getByLabel("Password", { exact: true }).fill(PASSWORD);
     await page.getByLabel("Password again").fill("something else");
@@ -35,6 +42,11 @@ for (const where of ["url", "nas"]) {
     await page.getByText("The two passwords are not the same.").waitFor();
     await page.getByLabel("Password again").fill(PASSWORD);
     await page.getByRole("button", { name: "Create the account" }).click();
+    if (where === "nas") {
+      await page.getByText("takes the setup code that the server printed").waitFor();
+      await page.getByLabel("Setup code").fill(server.setup);
+      await page.getByRole("button", { name: "Create the account" }).click();
+    }
     const code = await page.locator(".code").innerText();
     assert.match(code, /^[0-9A-Z-]{30,}$/);
     assert.ok(await page.getByRole("button", { name: "Continue" }).isDisabled(), "nobody goes on without the code");
@@ -92,6 +104,57 @@ for (const where of ["url", "nas"]) {
     page.calm();
   }));
 }
+
+test("who may register is asked for what is needed, and nobody for more", async () => {
+  for (const [registration, asks] of [["open", "Create an account"], ["invite", "I have an invitation"], ["closed", null]]) {
+    const server = await house({ config: `[accounts]\nregistration = "${registration}"\n` });
+    try {
+      const ann = await device(server.url, "laptop");
+      const page = await visit(chrome);
+      page.expect(/403 \(Forbidden\)/);
+      await page.goto(server.url);
+      await page.getByRole("heading", { name: "Sign in" }).waitFor();
+      assert.equal(await page.getByLabel(/code|Invitation/i).count(), 0, "signing in takes no code");
+      if (asks === null) {
+        assert.equal(await page.getByRole("button").count(), 1, "nothing but signing in");
+        continue;
+      }
+      await page.getByRole("button", { name: asks }).click();
+      await page.getByRole("heading", { name: "Create an account" }).waitFor();
+      assert.equal(await page.getByLabel("Invitation").count(), registration === "invite" ? 1 : 0);
+      await page.getByLabel("Name").fill("bob");
+      await page.getByLabel("Password", { exact: true }).fill(`${PASSWORD} of bob`);
+      await page.getByLabel("Password again").fill(`${PASSWORD} of bob`);
+      if (registration === "invite") {
+        await page.getByLabel("Invitation").fill("0000-0000-0000-0000-0000-0000-0000-0000");
+        await page.getByRole("button", { name: "Create the account" }).click();
+        await page.getByText("an invitation that is still good").waitFor();
+        const { invite } = await (await ann.ask("POST", "/api/v1/invites")).json();
+        await page.getByLabel("Invitation").fill(invite);
+      }
+      await page.getByRole("button", { name: "Create the account" }).click();
+      await page.getByText("I have it on paper").click();
+      await page.getByRole("button", { name: "Continue" }).click();
+      await page.getByText("Nothing is kept here yet").waitFor();
+      page.calm();
+    } finally {
+      for (const context of chrome.contexts()) await context.close();
+      await server.stop();
+    }
+  }
+});
+
+test("the sign-in before is shown", () => inHouse(async (server) => {
+  await device(server.url, "laptop");
+  const page = await visit(chrome);
+  await signIn(page, server.url);
+  await page.getByLabel("Account").click();
+  await page.getByText(/Last sign-in before this: .*laptop from 127.0.0.1/).waitFor();
+  await page.reload();
+  await page.getByLabel("Account").click();
+  await page.getByText(/Last sign-in before this: .*laptop/).waitFor();
+  page.calm();
+}));
 
 test("a session that ended asks, and what was asked for goes on", () => inHouse(async (server) => {
   const laptop = await device(server.url, "laptop");
@@ -179,6 +242,99 @@ test("everything can be reached with the keyboard alone", () => inHouse(async (s
   await page.locator("rb-list").focus();
   await page.keyboard.press("Enter");
   await page.getByText("stripes").waitFor();
+  page.calm();
+}));
+
+test("an old version is made the newest, and what was removed comes back", () => inHouse(async (server) => {
+  const laptop = await device(server.url, "laptop");
+  for (const text of ["the first", "the second", "the third"]) await laptop.put("/docs/a.txt", text);
+  const gone = await laptop.put("/docs/gone.txt", "not gone for good");
+  const too = await laptop.put("/docs/too.txt", "nor this");
+  for (const file of [gone, too]) await laptop.ask("DELETE", `/remove/file?file_id=${file.id}`);
+  const page = await visit(chrome);
+  await signIn(page, server.url);
+  await page.goto(`${server.url}/#/files?device=laptop&folder=%2Fdocs%2F`);
+  await page.getByRole("row", { name: /a.txt/ }).click();
+  await page.locator("#preview", { hasText: /^the third$/ }).waitFor();
+  assert.equal(await page.getByRole("button", { name: "Make it the newest" }).count(), 0, "it is the newest");
+  await page.locator(".version").nth(2).click();
+  await page.locator("#preview", { hasText: /^the first$/ }).waitFor();
+  await page.getByRole("button", { name: "Make it the newest" }).click();
+  await page.getByText("4 versions").waitFor();
+  await page.locator(".shown > .version", { hasText: "9 B" }).waitFor();
+  assert.equal(await page.locator(".version").first().getAttribute("aria-expanded"), "true", "the new one is shown");
+  await page.locator("#preview", { hasText: /^the first$/ }).waitFor();
+  await page.getByRole("button", { name: "Close versions" }).click();
+
+  assert.equal(await page.getByRole("row", { name: /gone.txt/ }).count(), 0);
+  await page.getByRole("button", { name: "As of…" }).click();
+  await page.getByText("Show removed files").click();
+  await page.getByRole("row", { name: /gone.txt/ }).click();
+  await page.getByRole("button", { name: "Bring back" }).click();
+  await page.locator("#preview", { hasText: "not gone for good" }).waitFor();
+  await page.getByRole("button", { name: "Close versions" }).click();
+  await page.getByRole("row", { name: /too.txt/ }).getByText("removed").waitFor();
+  await page.locator("rb-list").focus();
+  await page.keyboard.press("a");
+  await page.getByRole("toolbar", { name: "Selected" }).getByText("3 files").waitFor();
+  await page.getByRole("toolbar").getByRole("button", { name: "Bring back" }).click();
+  await page.locator(".line.gone").waitFor({ state: "detached" });
+  assert.equal((await (await laptop.ask("GET", "/list/files")).json()).length, 3);
+  page.calm();
+}));
+
+test("a folder and a selection are taken along as zip", () => inHouse(async (server) => {
+  const laptop = await device(server.url, "laptop");
+  await laptop.put("/docs/a.txt", "alpha");
+  await laptop.put("/docs/deep/b.txt", "beta");
+  await laptop.put("/docs/c.txt", "gamma");
+  const page = await visit(chrome);
+  await signIn(page, server.url);
+  await page.goto(`${server.url}/#/files?device=laptop&folder=%2Fdocs%2F`);
+  await page.getByRole("row", { name: /c.txt/ }).waitFor();
+  const taken = async (click) => {
+    const [download] = await Promise.all([page.waitForEvent("download"), click()]);
+    const path = await download.path();
+    return [download.suggestedFilename(), execFileSync("unzip", ["-Z1", path], { encoding: "utf8" }).trim().split("\n")];
+  };
+  assert.deepEqual(await taken(() => page.getByRole("button", { name: "Download this folder as zip" }).click()), ["docs.zip", ["docs/a.txt", "docs/c.txt", "docs/deep/b.txt"]]);
+  const list = page.locator("rb-list");
+  await list.focus();
+  await page.keyboard.press("Home");
+  await page.keyboard.press("Space");
+  await page.keyboard.press("Shift+ArrowDown");
+  const bar = page.getByRole("toolbar", { name: "Selected" });
+  await bar.getByText("1 file and 1 folder").waitFor();
+  assert.equal(await page.getByRole("row", { selected: true }).count(), 2);
+  assert.deepEqual(await taken(() => bar.getByRole("link", { name: "Download as zip" }).click()), ["docs.zip", ["deep/b.txt", "a.txt"]]);
+  await bar.getByRole("button", { name: "Clear" }).click();
+  await bar.waitFor({ state: "hidden" });
+  await page.getByRole("button", { name: "Select c.txt" }).click();
+  await bar.getByText("1 file", { exact: true }).waitFor();
+  assert.deepEqual((await taken(() => page.locator("rb-list").press("d")))[1], ["c.txt"]);
+  page.calm();
+}));
+
+test("two versions of a text stand side by side", () => inHouse(async (server) => {
+  const laptop = await device(server.url, "laptop");
+  const text = (middle) => [...Array.from({ length: 40 }, (_, nth) => `line ${nth}`), middle, ...Array.from({ length: 40 }, (_, nth) => `end ${nth}`)].join("\n");
+  await laptop.put("/docs/a.txt", text("the cat sat\nand slept"));
+  await laptop.put("/docs/a.txt", text("the <b>hat</b> sat"));
+  const page = await visit(chrome);
+  await signIn(page, server.url);
+  await page.goto(`${server.url}/#/files?device=laptop&folder=%2Fdocs%2F`);
+  await page.getByRole("row", { name: /a.txt/ }).click();
+  await page.getByRole("link", { name: "Compare" }).click();
+  await page.getByText("1 line added or changed, 2 removed or changed.").waitFor();
+  assert.deepEqual(await page.locator(".diff .old").allInnerTexts(), ["−the cat sat", "−and slept"]);
+  assert.deepEqual(await page.locator(".diff .new").allInnerTexts(), ["+the <b>hat</b> sat"]);
+  assert.equal(await page.getByText("line 3", { exact: true }).count(), 0, "what both have is folded");
+  await page.getByRole("button", { name: "37 lines that both have" }).first().click();
+  await page.getByText("line 3", { exact: true }).first().waitFor();
+  await page.getByLabel("Before").selectOption({ index: 0 });
+  await page.getByText("Both are the same").waitFor();
+  await page.goBack();
+  await page.getByRole("row", { name: /a.txt/ }).waitFor();
   page.calm();
 }));
 

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,15 +27,22 @@ const require = createRequire(TOOLS);
 const { chromium } = require("playwright-core");
 const AXE = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
-export async function house() {
+// A server; `config` is its file, as text. Its setup code is what it printed, when it printed one.
+export async function house({ config } = {}) {
   const place = mkdtempSync(join(tmpdir(), "rbackup-web-"));
   const env = { ...process.env, RBACKUP_STATE_DIR: join(place, "state") };
-  const server = spawn(BINARY, ["serve", "--listen", "127.0.0.1:0", "--data", join(place, "data")], { env, stdio: ["ignore", "pipe", "ignore"] });
-  const line = await new Promise((resolve, reject) => {
-    createInterface(server.stdout).once("line", resolve);
-    server.once("exit", (code) => reject(new Error(`the server ended with ${code}`)));
+  const file = join(place, "rbackup.toml");
+  if (config) writeFileSync(file, config);
+  const server = spawn(BINARY, ["serve", "--listen", "127.0.0.1:0", "--data", join(place, "data"), ...(config ? ["--config", file] : [])], { env, stdio: ["ignore", "pipe", "ignore"] });
+  const said = [];
+  const [url, setup] = await new Promise((resolve, reject) => {
+    createInterface(server.stdout).on("line", (line) => {
+      said.push(line);
+      const code = said.at(-2)?.includes("setup code") && line.trim();
+      if (code) resolve([/ listening on (\S+)/.exec(said[0])[1], code]);
+    });
+    server.once("exit", (code) => reject(new Error(`the server ended with ${code}: ${said.join(" ")}`)));
   });
-  const url = / listening on (\S+)/.exec(line)[1];
   const stop = async () => {
     const ended = new Promise((resolve) => server.once("exit", resolve));
     server.removeAllListeners("exit");
@@ -44,7 +51,7 @@ export async function house() {
     await Promise.race([gone, ended]);
     rmSync(place, { recursive: true });
   };
-  return { url, nas: url.replace("127.0.0.1", NAS), stop, server };
+  return { url, setup, nas: url.replace("127.0.0.1", NAS), stop, server };
 }
 
 export async function browser() {

@@ -10,6 +10,7 @@ import { XSS, browser, device, house, signIn, visit } from "./kit.mjs";
 
 let chrome;
 let server;
+let compared;
 before(async () => {
   chrome = await browser();
   server = await house();
@@ -18,6 +19,8 @@ before(async () => {
   for (const text of XSS) await laptop.put(`/${text}/below`, text);
   await laptop.put(`/deep/${"a/".repeat(1900)}end`, "deep");
   await device(server.url, "<img src=x onerror=alert(2)>");
+  for (const text of ["before", XSS.join("\n")]) compared = await laptop.put("/odd/compared", text);
+  for (const name of XSS.filter((text) => !/[\u0000-\u001f]/.test(text))) await laptop.ask("POST", "/api/v1/tokens", JSON.stringify({ name, scopes: ["read"] }), { "Content-Type": "application/json" });
 });
 after(async () => {
   await chrome.close();
@@ -34,7 +37,7 @@ async function strangers(page) {
 // What was found on the way is kept also when the way ends early.
 async function tour(page, found = []) {
   const look = async () => found.push(...(await strangers(page)));
-  await page.getByText("laptop").first().waitFor();
+  await page.locator("#main").getByText("laptop").first().waitFor();
   await look();
   await page.goto(`${server.url}/#/files?device=laptop&folder=%2Fodd%2F`);
   const rows = page.locator(".line");
@@ -52,6 +55,19 @@ async function tour(page, found = []) {
   await page.goto(`${server.url}/#/files?device=laptop&folder=%2F`);
   await rows.first().waitFor();
   await look();
+  await page.locator("rb-list").press("a");
+  await page.getByRole("toolbar", { name: "Selected" }).getByText(/folder/).waitFor();
+  await look();
+  const [a, b] = compared.versions.slice(-2).map((one) => one.version);
+  await page.goto(`${server.url}/#/compare?file=${compared.id}&a=${a}&b=${b}`);
+  await page.locator(".diff").waitFor();
+  await look();
+  await page.goto(`${server.url}/#/account`);
+  await page.getByRole("heading", { name: "Signed in" }).waitFor();
+  await page.locator("[data-revoke]").first().click();
+  await page.getByRole("dialog").waitFor();
+  await look();
+  await page.keyboard.press("Escape");
   for (const q of ["<", "alert", "img"]) {
     await page.goto(`${server.url}/#/search?q=${encodeURIComponent(q)}`);
     await rows.first().waitFor();
@@ -131,5 +147,5 @@ test("another site's page gets nothing", async () => {
   assert.deepEqual(got, ["rejected", "rejected"]);
   const still = await visit(chrome);
   await signIn(still, server.url, { browser: "another" });
-  await still.getByText("laptop").first().waitFor();
+  await still.locator("#main").getByText("laptop").first().waitFor();
 });

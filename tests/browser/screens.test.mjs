@@ -77,6 +77,12 @@ test("a first run", async () => {
     await look(page, `first-run-${name}`);
     page.calm();
   }
+  for (const [name, options] of Object.entries(LOOKS)) {
+    const nas = await visit(chrome, options);
+    await nas.goto(server.nas);
+    await nas.getByLabel("Setup code").waitFor();
+    await look(nas, `setup-code-${name}`);
+  }
   const page = await visit(chrome, LOOKS.light);
   await page.goto(server.url);
   await page.getByLabel("Name").fill("ann");
@@ -102,6 +108,9 @@ test("a house that is lived in", async () => {
   for (const [nth, name] of names.entries()) await laptop.put(`/home/ann/Documents/${name}`, name.endsWith(".png") ? picture(360, 220) : `${name}\n\n${"What is written here matters to somebody.\n".repeat(nth * 7 + 1)}`, now - nth * 3.3 * day);
   for (const folder of ["Taxes", "Letters", "House"]) await laptop.put(`/home/ann/Documents/${folder}/first.txt`, folder);
   for (const folder of ["Pictures/2024", "Pictures/2025", "Music", "Desktop"]) await laptop.put(`/home/ann/${folder}/a.txt`, folder);
+  const notes = (lines) => laptop.put("/home/ann/Documents/shopping.md", `# Shopping\n\n${lines.map((line) => `- ${line}`).join("\n")}\n\nFor the whole week, and the cake on Sunday.\nBob brings the wine.\nAnn brings the bread.\nNobody brings a dog.\nEverybody brings good weather.\nThe rest is there.\n`);
+  await notes(["milk", "two loaves of bread", "apples", "twelve eggs", "butter"]);
+  const letter = await notes(["milk", "three loaves of bread", "apples", "ten eggs", "butter", "flour"]);
   for (let nth = 0; nth < 5; nth += 1) await laptop.put("/home/ann/Documents/letter to Bob.txt", `Dear Bob,\n\nthank you for the weekend. ${"The hills were lovely and so was the cake. ".repeat(nth * 6 + 1)}\n\nAnn`, now - nth * day);
   const gone = await laptop.put("/home/ann/Documents/draft.txt", "never mind");
   await laptop.ask("DELETE", `/remove/file?file_id=${gone.id}`);
@@ -113,7 +122,7 @@ test("a house that is lived in", async () => {
     await page.getByRole("heading", { name: "Sign in" }).waitFor();
     await look(page, `sign-in-${name}`);
     await signIn(page, server.url, { browser: `Browser ${name}` });
-    await page.getByText("desktop in the study").first().waitFor();
+    await page.locator("#main").getByText("desktop in the study").first().waitFor();
     await look(page, `overview-${name}`);
     const folder = "device=laptop&folder=%2Fhome%2Fann%2FDocuments%2F";
     await page.goto(`${server.url}/#/files?${folder}`);
@@ -134,6 +143,25 @@ test("a house that is lived in", async () => {
     await page.getByText("passport scan.png").click();
     await page.locator("#preview img").waitFor();
     await look(page, `picture-${name}`);
+    await page.getByRole("button", { name: "Close versions" }).click();
+    for (const name of ["letter to Bob.txt", "invoice 2.pdf", "draft.txt"]) await page.getByRole("button", { name: `Select ${name}` }).click({ force: true });
+    await page.getByRole("toolbar", { name: "Selected" }).getByText("3 files").waitFor();
+    await look(page, `selected-${name}`);
+    const [older, newer] = [letter.versions.at(-2), letter.versions.at(-1)];
+    await page.goto(`${server.url}/#/compare?file=${letter.id}&a=${older.version}&b=${newer.version}`);
+    await page.getByText(/added or changed/).first().waitFor();
+    await look(page, `compare-${name}`);
+    await page.goto(`${server.url}/#/account`);
+    await page.getByRole("heading", { name: "Signed in" }).waitFor();
+    await look(page, `account-${name}`);
+    await page.getByRole("button", { name: "Make a token" }).click();
+    await page.getByRole("dialog").waitFor();
+    await look(page, `token-${name}`);
+    await page.getByLabel("What it is called").fill(`nightly ${name}`);
+    await page.getByRole("button", { name: "Make it" }).click();
+    await page.getByRole("heading", { name: "Your new token" }).waitFor();
+    await look(page, `token-made-${name}`);
+    await page.getByRole("button", { name: "Close" }).click();
     await page.goto(`${server.url}/#/search?q=part`);
     await page.getByText("part 7.stl").waitFor();
     await look(page, `search-${name}`);

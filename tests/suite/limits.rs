@@ -57,6 +57,25 @@ fn an_address_that_failed_too_often_waits_even_with_the_right_password_and_other
 }
 
 #[test]
+fn a_browser_that_guesses_waits_like_everybody() {
+    let house = house(FEW);
+    let anna = house.member("anna", "laptop");
+    let sign_in = |from: &str, password: &str| {
+        house.secret(password);
+        let body = serde_json::json!({"username": "anna", "password": password, "device_id": "a browser"});
+        let asked = house.json("POST", "/api/v1/session", &body).args(["--interface", from]);
+        asked.header("Origin", house.url()).header("RBackup-UI", "1").send()
+    };
+    for _ in 0..3 {
+        sign_in("127.0.0.2", "wrong horse").refused(401, "bad_credentials");
+    }
+    too_many(sign_in("127.0.0.2", &anna.password));
+    let signed_in = sign_in("127.0.0.3", &anna.password).expect(201);
+    let cookie = signed_in.header("Set-Cookie").and_then(|text| text.split([';', '=']).nth(1)).expect("a cookie");
+    house.secret(cookie);
+}
+
+#[test]
 fn successes_never_count() {
     let house = house(FEW);
     let anna = house.member("anna", "laptop");

@@ -136,6 +136,8 @@ fn bad_questions_get_a_sentence() {
     assert_eq!(found["matches"], Value::Array(Vec::new()), "another account's names are not found");
     let hello = house.curl("/api/v1/hello").send().expect(200).json();
     assert_eq!(hello["first_run"], false);
+    let elsewhere = house.curl("/api/v1/hello").header("Host", "nas.example:3369").send().expect(200).json();
+    assert_eq!(elsewhere["setup_code"], false, "it is of no use any more");
     house.register(Way::Form, "carl", "a long password").expect(201);
 }
 
@@ -144,6 +146,10 @@ fn a_fresh_server_says_that_it_is_fresh() {
     let house = House::start();
     let hello = house.curl("/api/v1/hello").send().expect(200).json();
     assert_eq!(hello["first_run"], true);
+    assert_eq!(hello["registration"], "open");
+    assert_eq!(hello["setup_code"], false, "somebody at this machine needs none");
+    let elsewhere = house.curl("/api/v1/hello").header("Host", "nas.example:3369").send().expect(200).json();
+    assert_eq!(elsewhere["setup_code"], true);
     let described = house.curl("/api/v1/openapi.json").send().expect(200).json();
     assert_eq!(described["openapi"], "3.1.0");
 }

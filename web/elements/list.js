@@ -1,5 +1,5 @@
-// <rb-list>: rows of any number, of which only those exist that are seen. One tab stop; arrows move a cursor, Enter opens.
-// It knows nothing of files: what a row looks like and what it does comes from outside.
+// <rb-list>: rows of any number, of which only those exist that are seen. One tab stop; arrows move a cursor, Enter opens, Space
+// ticks and Shift ticks on the way. It knows nothing of files: what a row looks like and what it does comes from outside.
 
 import { element, html } from "../lib/html.js";
 import { move, reveal, span } from "../lib/rows.js";
@@ -9,6 +9,7 @@ class List extends HTMLElement {
     this.items = [];
     this.cursor = 0;
     this.made = new Map();
+    this.ticked = new Map();
     this.tabIndex = 0;
     this.setAttribute("role", "grid");
     this.addEventListener("scroll", () => this.later(), { passive: true });
@@ -22,10 +23,13 @@ class List extends HTMLElement {
     this.watch?.disconnect();
   }
 
-  // head: markup or nothing; row(item, at): markup; label: what the list is called; more(): wants further items.
-  shape({ label, head, row, open, more }) {
-    Object.assign(this, { row, open, more });
+  // head: markup or nothing; row(item, at): markup; label: what the list is called; more(): wants further items; ticks(): what is
+  // ticked has changed, keyOf(item): what names an item among those. Without them nothing can be ticked.
+  shape({ label, head, row, open, more, ticks, keyOf }) {
+    Object.assign(this, { row, open, more, ticks, keyOf });
     this.setAttribute("aria-label", label);
+    this.toggleAttribute("aria-multiselectable", Boolean(ticks));
+    if (ticks) this.setAttribute("aria-multiselectable", "true");
     this.rows = element(html`<div class="rows" role="rowgroup"></div>`);
     this.replaceChildren(...(head ? [element(head)] : []), this.rows);
     this.headed = head ? 1 : 0;
@@ -101,7 +105,8 @@ class List extends HTMLElement {
   mark() {
     for (const [at, made] of this.made) {
       made.classList.toggle("cursor", at === this.cursor);
-      made.setAttribute("aria-selected", at === this.cursor);
+      const chosen = this.ticks ? this.ticked.has(this.keyOf(this.items[at])) : at === this.cursor;
+      made.setAttribute("aria-selected", chosen);
     }
     if (this.made.has(this.cursor)) this.setAttribute("aria-activedescendant", `${this.id}-${this.cursor}`);
     else this.removeAttribute("aria-activedescendant");
@@ -114,13 +119,38 @@ class List extends HTMLElement {
     this.show();
   }
 
+  tick(items, on) {
+    if (!this.ticks) return;
+    for (const item of items) {
+      if (on) this.ticked.set(this.keyOf(item), item);
+      else this.ticked.delete(this.keyOf(item));
+    }
+    this.classList.toggle("ticking", this.ticked.size > 0);
+    this.mark();
+    this.ticks();
+  }
+
+  // Ticks what stands between two rows, in whichever order.
+  reach(from, to) {
+    this.tick(this.items.slice(Math.min(from, to), Math.max(from, to) + 1), true);
+  }
+
+  flip(item) {
+    this.tick([item], !this.ticked.has(this.keyOf(item)));
+  }
+
   key(event) {
     if (event.target !== this || event.ctrlKey || event.metaKey || event.altKey) return;
     const page = Math.max(1, Math.floor(this.clientHeight / this.rowHeight) - 2);
     const to = move(event.key, this.cursor, this.items.length, page);
     if (to !== null) {
       event.preventDefault();
+      const from = this.cursor;
       this.to(to);
+      if (event.shiftKey) this.reach(from, to);
+    } else if (event.key === " " && this.ticks && this.items.length) {
+      event.preventDefault();
+      this.flip(this.items[this.cursor]);
     } else if (event.key === "Enter" && this.items.length) {
       event.preventDefault();
       this.open?.(this.items[this.cursor]);
@@ -129,6 +159,13 @@ class List extends HTMLElement {
 
   click(event) {
     const row = event.target.closest("[data-at]");
+    if (row && event.target.closest("[data-tick]")) {
+      const [from, to] = [this.cursor, Number(row.dataset.at)];
+      this.cursor = to;
+      if (event.shiftKey) this.reach(from, to);
+      else this.flip(this.items[to]);
+      return;
+    }
     if (!row || event.target.closest("a, button")) return;
     this.cursor = Number(row.dataset.at);
     this.mark();

@@ -16,6 +16,14 @@ export function download(origin, version, name) {
   return `curl -f ${PASS} -o ${quote(`./${plain}`)} ${quote(`${origin}/download?file_version_id=${version}`)}`;
 }
 
+export function archive(origin, address) {
+  return `curl -f ${PASS} -OJ ${quote(origin + address)}`;
+}
+
+export function restore(origin, version) {
+  return `curl -f ${PASS} -X POST ${quote(`${origin}/api/v1/restore?file_version_id=${version}`)}`;
+}
+
 export function removeVersion(origin, version) {
   return `curl -f ${PASS} -X DELETE ${quote(`${origin}/remove/fileVersion?file_version_id=${version}`)}`;
 }
@@ -35,4 +43,22 @@ export function upload(origin, folder) {
 export function signIn(origin, account, device) {
   return `session=$(curl -s ${quote(`${origin}/account/login`)} --data-urlencode ${quote(`username=${account}`)} \\\n` +
     `  --data-urlencode ${quote(`device_id=${device}`)} --data-urlencode password="$password" | jq -r .session_id)`;
+}
+
+export function resticAddress(origin, repo) {
+  const path = repo.split("/").map(encodeURIComponent).join("/");
+  return `rest:${origin}/restic/${path}${path ? "/" : ""}`;
+}
+
+// Name and token stand in the address, which every restic understands; 0.16.1 was the first to read them from the environment.
+export function restic(origin, account, repo, token) {
+  const named = resticAddress(origin, repo).replace("://", () => `://${encodeURIComponent(account)}:${token}@`);
+  return `export RESTIC_REPOSITORY=${quote(named)}\nrestic snapshots`;
+}
+
+// A token in use, for what it was made for.
+export function withToken(origin, token, device, purpose) {
+  const pass = `curl -f -H ${quote(`RBackup-Session-Pass: ${token}`)}`;
+  if (purpose === "read") return `${pass} ${quote(`${origin}/list/files`)}`;
+  return `${pass}${device ? "" : " -H 'RBackup-Device: DEVICE'"} -T FILE ${quote(`${origin}/upload?file_path=/PATH/OF/FILE`)}`;
 }

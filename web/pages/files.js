@@ -8,6 +8,7 @@ import { icon } from "../lib/icons.js";
 import { crumbs, lastName, parent, show } from "../lib/path.js";
 import * as curl from "../lib/curl.js";
 import { go, link } from "../lib/route.js";
+import { Basket, archive } from "./basket.js";
 import { Tree } from "./tree.js";
 import { Panel } from "./panel.js";
 
@@ -21,10 +22,11 @@ export class FilesPage {
     this.tools = tools;
     render(html`<div class="files"><nav class="tree" aria-label="Devices and folders"></nav><div class="middle">
       <div class="bar"><nav aria-label="Where you are"><h1 class="unseen">Files</h1><ol class="crumbs"></ol></nav><span class="faint num" id="total"></span>
-        <button class="quiet" data-do="time" aria-label="As of…" title="As of…">${icon("clock")}<span>As of…</span></button><button class="quiet square" data-do="curl" aria-label="Copy as curl" title="Copy as curl">${icon("terminal")}</button><button class="primary" data-do="bring">${icon("upload")}Bring in</button></div>
-      <div class="asof"></div><rb-list id="files"></rb-list></div><aside class="panel" hidden aria-label="Versions"></aside></div>`, main);
+        <button class="quiet" data-do="time" aria-label="As of…" title="As of…">${icon("clock")}<span>As of…</span></button><button class="quiet square" data-do="zip" aria-label="Download this folder as zip" title="Download this folder as zip">${icon("download")}</button><button class="quiet square" data-do="curl" aria-label="Copy as curl" title="Copy as curl">${icon("terminal")}</button><button class="primary" data-do="bring">${icon("upload")}Bring in</button></div>
+      <div class="asof"></div><div class="basket" role="toolbar" aria-label="Selected" hidden></div><rb-list id="files"></rb-list></div><aside class="panel" hidden aria-label="Versions"></aside></div>`, main);
     this.list = main.querySelector("rb-list");
     this.panel = new Panel(main.querySelector(".panel"), { close: () => this.close(), changed: () => this.load(), pick: (version) => go({ ...this.route, version }, { replace: true }) });
+    this.basket = new Basket(main.querySelector(".basket"), this.list, { route: () => this.route, changed: () => this.load() });
     main.querySelector(".bar").addEventListener("click", (event) => this.act(event));
     main.querySelector(".asof").addEventListener("change", (event) => this.travel(event));
     main.querySelector(".asof").addEventListener("click", (event) => this.act(event));
@@ -46,6 +48,7 @@ export class FilesPage {
       return this.nothing();
     }
     document.title = `${show(this.route.folder ? lastName(this.route.folder) : this.route.device)} · RBackup`;
+    if (!same) this.basket.empty();
     if (!same) await this.load({ fresh: true });
     else this.list.refresh();
     if (this.route.file) await this.panel.show(this.route);
@@ -115,6 +118,8 @@ export class FilesPage {
       row: (item) => row(item, this.route),
       open: (item) => this.open(item),
       more: () => this.more(),
+      ticks: () => this.basket.show(),
+      keyOf: (item) => (item.folder ? item.path_encoded : item.id),
     });
   }
 
@@ -186,14 +191,15 @@ export class FilesPage {
       else this.travelBar(false);
     }
     if (what === "bring") this.tools.bringIn();
+    if (what === "zip") location.assign(archive(this.route));
     if (what === "curl") this.curl();
   }
 
   curl() {
     const { device, folder, at, removed } = this.route;
     const list = address("folder", { device_id: device, folder: { encoded: folder }, at, removed });
-    const text = `${curl.signIn(location.origin, this.tools.account, device)}\n\n${curl.read(location.origin, list)}\n\n${curl.upload(location.origin, folder)}`;
-    command({ title: "The same with curl", note: "Sign the device in once, which ends the session it had; then list this folder, or send a file into it.", text });
+    const text = `${curl.signIn(location.origin, this.tools.account, device)}\n\n${curl.read(location.origin, list)}\n\n${curl.archive(location.origin, archive(this.route))}\n\n${curl.upload(location.origin, folder)}`;
+    command({ title: "The same with curl", note: "Sign the device in once, which ends the session it had; then list this folder, take it along as zip, or send a file into it.", text });
   }
 
   sort(event) {
@@ -207,11 +213,19 @@ export class FilesPage {
     const item = this.items?.[this.list.cursor];
     if (event.target !== this.list || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Backspace" || event.key === "u") this.up();
-    else if (event.key === "d" && item && !item.folder) location.assign(address("download", { file_version_id: item.version }));
+    else if (event.key === "a") this.list.tick(this.items, this.list.ticked.size < this.items.length);
+    else if (event.key === "d" && (this.list.ticked.size > 0 || item?.folder)) location.assign(archive(this.route, this.list.ticked.size > 0 ? this.basket.items : [item]));
+    else if (event.key === "r" && (this.list.ticked.size > 0 || item)) this.bringBack(item);
+    else if (event.key === "d" && item) location.assign(address("download", { file_version_id: item.version }));
     else if (event.key === "v" && item && !item.folder) this.open(item);
     else if (event.key === "Delete" && item && !item.folder && !item.removed_ms) this.remove(item);
     else return;
     event.preventDefault();
+  }
+
+  bringBack(item) {
+    const gone = (this.list.ticked.size > 0 ? this.basket.items : [item]).filter((one) => one.removed_ms);
+    if (gone.length > 0) this.basket.bringBack(gone);
   }
 
   up() {
@@ -230,10 +244,11 @@ export class FilesPage {
 
 function row(item, route) {
   const name = lastName(item.path_encoded);
+  const tick = html`<button class="tick" data-tick tabindex="-1" aria-label="Select ${show(name)}">${icon(item.folder ? "folder" : "file")}<span></span></button>`;
   if (item.folder) {
-    return html`<div class="line folder ${item.removed ? "gone" : ""}" role="row"><span class="first" role="gridcell">${icon("folder")}<span class="name"><bdi>${show(name)}</bdi></span>${item.removed && html`<span class="tag">removed</span>`}</span><span role="gridcell" class="c2"></span><span role="gridcell" class="c3"></span><span role="gridcell" class="c4"></span></div>`;
+    return html`<div class="line folder ${item.removed ? "gone" : ""}" role="row"><span class="first" role="gridcell">${tick}<span class="name"><bdi>${show(name)}</bdi></span>${item.removed && html`<span class="tag">removed</span>`}</span><span role="gridcell" class="c2"></span><span role="gridcell" class="c3"></span><span role="gridcell" class="c4"></span></div>`;
   }
   const chosen = String(item.id) === route.file;
-  return html`<div class="line ${item.removed_ms ? "gone" : ""} ${chosen ? "chosen" : ""}" role="row"><span class="first" role="gridcell">${icon("file")}<span class="name"><bdi>${name === "" ? "(no name)" : show(name)}</bdi></span>${item.removed_ms && html`<span class="tag">removed</span>`}</span>
+  return html`<div class="line ${item.removed_ms ? "gone" : ""} ${chosen ? "chosen" : ""}" role="row"><span class="first" role="gridcell">${tick}<span class="name"><bdi>${name === "" ? "(no name)" : show(name)}</bdi></span>${item.removed_ms && html`<span class="tag">removed</span>`}</span>
     <span class="right num c2" role="gridcell">${bytes(item.size)}</span><span class="num c3" role="gridcell">${date(item.changed_ms)}</span><span class="right num c4" role="gridcell">${item.versions || ""}</span></div>`;
 }

@@ -17,17 +17,20 @@ function browserName() {
   return `${name === "Edg" ? "Edge" : name === "OPR" ? "Opera" : name}${system ? ` on ${system}` : ""}`;
 }
 
-async function signIn(form) {
-  const values = Object.fromEntries(new FormData(form));
-  const json = { username: values.username, password: values.password, device_id: values.browser };
-  const answer = await (await call("POST", "session", { json, quiet: true })).json();
-  localStorage.setItem(BROWSER, values.browser);
-  localStorage.setItem(ACCOUNT, values.username);
+function signIn(form) {
+  const { username, password, browser } = Object.fromEntries(new FormData(form));
+  return signInWith(username, password, browser);
+}
+
+export async function signInWith(username, password, browser = browserName()) {
+  const answer = await (await call("POST", "session", { json: { username, password, device_id: browser }, quiet: true })).json();
+  localStorage.setItem(BROWSER, browser);
+  localStorage.setItem(ACCOUNT, username);
   return answer;
 }
 
 // Runs what a form is for; a refusal is said beside it, and what was typed stays.
-function onSubmit(form, work) {
+export function onSubmit(form, work) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const button = form.querySelector("button.primary");
@@ -45,6 +48,9 @@ function onSubmit(form, work) {
   });
 }
 
+// A password that replaces another.
+export const newPassword = html`<label><span>New password</span><input name="new_password" type="password" required minlength="8" autocomplete="new-password"></label>
+  <label><span>New password again</span><input name="again" type="password" required autocomplete="new-password"></label>`;
 const brand = html`<p class="brand"><img src="/favicon.ico" alt="" width="28" height="28"><span>RBackup</span></p>`;
 const refused = html`<p class="note danger" role="alert" hidden></p>`;
 
@@ -55,27 +61,40 @@ function fields({ account, fixed = false, fresh = false }) {
     <label><span>This browser is called</span><input name="browser" required maxlength="120" value="${browserName()}"></label>`;
 }
 
-export function signInPage(app, done) {
+export function signInPage(app, hello, done) {
   const account = localStorage.getItem(ACCOUNT) ?? "";
   render(html`<main class="gate"><form class="card stack">${brand}<h1>Sign in</h1>${fields({ account })}${refused}
-    <button class="primary">Sign in</button></form></main>`, app);
+    <button class="primary">Sign in</button>
+    ${hello.registration !== "closed" && html`<button type="button" class="quiet" data-do="register">${hello.registration === "invite" ? "I have an invitation" : "Create an account"}</button>`}</form></main>`, app);
   const form = app.querySelector("form");
   form.elements[account ? "password" : "username"].focus();
+  form.querySelector("[data-do]")?.addEventListener("click", () => registerPage(app, hello, done));
   onSubmit(form, async () => done(await signIn(form)));
 }
 
-export function firstRunPage(app, done) {
-  render(html`<main class="gate"><form class="card stack">${brand}<h1>Welcome</h1>
-    <p class="faint">Nobody has an account here yet. The first one also looks after the server.</p>
-    ${fields({ account: "", fresh: true })}${refused}<button class="primary">Create the account</button></form></main>`, app);
+// What somebody has to bring who wants an account; nothing where nothing is asked.
+function admission(hello) {
+  if (hello.first_run && hello.setup_code) return { name: "setup_code", label: "Setup code", note: "The server printed it when it started: it stands in its window or its log." };
+  if (!hello.first_run && hello.registration === "invite") return { name: "invite", label: "Invitation", note: "Who looks after this server made it for you. It lets in one account." };
+  return null;
+}
+
+export function registerPage(app, hello, done) {
+  const needed = admission(hello);
+  render(html`<main class="gate"><form class="card stack">${brand}<h1>${hello.first_run ? "Welcome" : "Create an account"}</h1>
+    ${hello.first_run && html`<p class="faint">Nobody has an account here yet. The first one also looks after the server.</p>`}
+    ${needed && html`<label><span>${needed.label}</span><input class="codes" name="${needed.name}" required autocomplete="off" autocapitalize="characters" spellcheck="false" aria-describedby="needed"></label><p class="faint" id="needed">${needed.note}</p>`}
+    ${fields({ account: "", fresh: true })}${refused}<button class="primary">Create the account</button>
+    ${!hello.first_run && html`<button type="button" class="quiet" data-do="back">I have an account</button>`}</form></main>`, app);
   const form = app.querySelector("form");
-  form.elements.username.focus();
+  form.elements[needed?.name ?? "username"].focus();
+  form.querySelector("[data-do]")?.addEventListener("click", () => signInPage(app, hello, done));
   onSubmit(form, async () => {
-    const { username, password, again } = Object.fromEntries(new FormData(form));
-    if (password !== again) throw new Error("The two passwords are not the same.");
-    const made = await (await call("POST", "/account/register", { json: { username, password }, quiet: true })).json();
+    const { again, browser, ...json } = Object.fromEntries(new FormData(form));
+    if (json.password !== again) throw new Error("The two passwords are not the same.");
+    const made = await (await call("POST", "/account/register", { json, quiet: true })).json();
     const signedIn = await signIn(form);
-    recovery(app, username, made.recovery_code, () => done(signedIn));
+    recovery(app, json.username, made.recovery_code, () => done(signedIn));
   });
 }
 
@@ -102,12 +121,15 @@ export function signInAgain() {
     const account = localStorage.getItem(ACCOUNT) ?? "";
     const { dialog } = open(html`<form class="sheet"><h2>Sign in again</h2>
       <p class="faint">Your session has ended. Whatever you were doing goes on afterwards.</p>
-      ${fields({ account, fixed: account !== "" })}${refused}<footer><button class="primary">Sign in</button></footer></form>`, { must: true });
+      ${fields({ account, fixed: account !== "" })}${refused}<footer><button type="button" class="quiet" data-do="leave">Another account</button><button class="primary">Sign in</button></footer></form>`, { must: true });
     const form = dialog.querySelector("form");
+    document.body.classList.add("locked");
+    form.querySelector("[data-do]").addEventListener("click", () => location.reload());
     form.elements.password.focus();
     onSubmit(form, async () => {
       await signIn(form);
       dialog.close();
+      document.body.classList.remove("locked");
       announce("Signed in again");
       resolve();
     });

@@ -1,6 +1,7 @@
 // Is everything safe? One sentence that says what is known and no more, then each device, the repositories, and what came last.
 
 import { read } from "../lib/api.js";
+import { restic } from "../lib/curl.js";
 import { command } from "../lib/dialog.js";
 import { ago, bytes, count, date } from "../lib/format.js";
 import { html, render } from "../lib/html.js";
@@ -79,9 +80,7 @@ function repository(repo, now) {
 }
 
 function addressOf(name, account) {
-  const path = name.split("/").map(encodeURIComponent).join("/");
-  const text = `export RESTIC_REST_USERNAME=${JSON.stringify(account)} RESTIC_REST_PASSWORD="$password"\nexport RESTIC_REPOSITORY=rest:${location.origin}/restic/${path}${path ? "/" : ""}\nrestic snapshots`;
-  command({ title: "Reach it with restic", note: "The password is your account's; restic then asks for the repository's own.", text });
+  command({ title: "Reach it with restic", note: "TOKEN is one that was made for restic, with the account's sessions; restic then asks for the repository's own password.", text: restic(location.origin, account, name, "TOKEN") });
 }
 
 function recent(one, now) {

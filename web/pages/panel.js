@@ -79,11 +79,17 @@ export class Panel {
   details(one, gone) {
     const { device_id: device, path_encoded: path, id } = this.file;
     const then = link({ page: "files", device, folder: folderOf(path), at: one.arrived_ms, file: id, version: one.version });
-    if (gone) return html`<dl class="facts"><dt>Removed</dt><dd>${date(one.removed_ms)} by <bdi>${show(one.removed_by)}</bdi></dd><dt>Held until</dt><dd>${date(one.held_until_ms)}</dd><dt>SHA-256</dt><dd class="wrap"><code>${one.hash}</code></dd></dl>`;
+    if (gone) return html`${one.held_until_ms > this.file.now_ms && html`<div class="acts"><button class="primary small" data-do="restore">${icon("retry")}Bring back</button></div>`}<dl class="facts"><dt>Removed</dt><dd>${date(one.removed_ms)} by <bdi>${show(one.removed_by)}</bdi></dd><dt>Held until</dt><dd>${date(one.held_until_ms)}</dd><dt>SHA-256</dt><dd class="wrap"><code>${one.hash}</code></dd></dl>`;
+    const [newest, second] = this.file.versions.filter((other) => other.removed_ms === undefined);
+    const beside = one === newest ? second : newest;
     return html`<div class="preview" id="preview" tabindex="0" role="group" aria-label="Preview"><p>Reading…</p></div>
       <div class="acts"><a class="button primary small" href="${address("download", { file_version_id: one.version })}" download>${icon("download")}Download</a>
-        <a class="button small" href="${then}">${icon("clock")}Folder as of then</a><button class="small" data-do="curl">${icon("terminal")}curl</button><button class="small" data-do="remove">${icon("trash")}Remove</button></div>
+        ${one !== newest && html`<button class="small" data-do="restore">${icon("retry")}Make it the newest</button>`}<a class="button small" href="${then}">${icon("clock")}Folder as of then</a>${beside && html`<a class="button small" id="compare" hidden href="${link({ page: "compare", file: id, a: beside.version, b: one.version, ...(newest !== one && { a: one.version, b: newest.version }) })}">${icon("file")}Compare</a>`}<button class="small" data-do="curl">${icon("terminal")}curl</button><button class="small" data-do="remove">${icon("trash")}Remove</button></div>
       <dl class="facts"><dt>Arrived</dt><dd>${exact(one.arrived_ms)}</dd><dt>Changed</dt><dd>${exact(one.changed_ms)}</dd>${one.mode && html`<dt>Mode</dt><dd>${one.mode}</dd>`}<dt>Version</dt><dd>${one.version}</dd><dt>SHA-256</dt><dd class="wrap"><code>${one.hash}</code></dd></dl>`;
+  }
+
+  newest() {
+    return this.file.versions.find((one) => one.removed_ms === undefined);
   }
 
   // Bytes become text or a picture here, by what they are; nothing of a file is ever handed to the browser as a document.
@@ -105,6 +111,7 @@ export class Panel {
   }
 
   text(place, head, one) {
+    this.aside.querySelector("#compare")?.removeAttribute("hidden");
     render(html`<pre></pre>${one.size > head.length && html`<p>The first ${bytes(head.length)} of ${bytes(one.size)}.</p>`}`, place);
     place.firstElementChild.textContent = new TextDecoder().decode(head);
   }
@@ -127,14 +134,26 @@ export class Panel {
     const button = event.target.closest("button");
     if (!button) return;
     if (button.dataset.version) this.tools.pick(button.dataset.version);
-    const act = { close: () => this.tools.close(), curl: () => this.curl(), remove: () => this.remove(), "remove-file": () => this.removeFile(), older: () => this.older() }[button.dataset.do];
+    const act = { close: () => this.tools.close(), curl: () => this.curl(), restore: () => this.restore(), remove: () => this.remove(), "remove-file": () => this.removeFile(), older: () => this.older() }[button.dataset.do];
     act?.();
   }
 
   curl() {
     const { version } = this.shown;
-    const text = `${curl.download(location.origin, version, lastName(this.file.path_encoded))}\n\n${curl.removeVersion(location.origin, version)}`;
-    command({ title: "The same with curl", note: "The first line takes this version along, the second removes it. $session is what a device's sign-in gave.", text });
+    const text = `${curl.download(location.origin, version, lastName(this.file.path_encoded))}\n\n${curl.restore(location.origin, version)}\n\n${curl.removeVersion(location.origin, version)}`;
+    command({ title: "The same with curl", note: "The first line takes this version along, the second makes it the newest, the third removes it. $session is what a device's sign-in gave.", text });
+  }
+
+  // Nothing is sent, and the old version stays what it is.
+  async restore() {
+    try {
+      await call("POST", "restore", { query: { file_version_id: this.shown.version } });
+    } catch (error) {
+      this.refused(error);
+      return;
+    }
+    await this.again("Restored as the newest version");
+    this.tools.pick(this.newest().version);
   }
 
   async remove() {
@@ -155,13 +174,21 @@ export class Panel {
     try {
       await call("DELETE", what, { query });
     } catch (error) {
-      this.aside.querySelector("header").insertAdjacentElement("afterend", render(html`${error.message}`, Object.assign(document.createElement("p"), { className: "note danger" })));
+      this.refused(error);
       return;
     }
-    const { id } = this.file;
-    this.file = await read("versions", { file_id: id, limit: PAGE });
-    const [held] = this.file.versions.filter((one) => one.removed_ms !== undefined).sort((one, other) => other.removed_ms - one.removed_ms);
-    announce(held ? `Removed, held until ${date(held.held_until_ms)}` : "Removed");
+    const held = () => this.file.versions.filter((one) => one.removed_ms !== undefined).sort((one, other) => other.removed_ms - one.removed_ms)[0];
+    await this.again(() => (held() ? `Removed, held until ${date(held().held_until_ms)}` : "Removed"));
+  }
+
+  refused(error) {
+    this.aside.querySelector("header").insertAdjacentElement("afterend", render(html`${error.message}`, Object.assign(document.createElement("p"), { className: "note danger" })));
+  }
+
+  // Reads the file anew after a change, and says what has changed.
+  async again(said) {
+    this.file = await read("versions", { file_id: this.file.id, limit: PAGE });
+    announce(typeof said === "function" ? said() : said);
     this.shown = this.file.versions.find((one) => one.version === this.shown.version) ?? this.file.versions[0];
     this.draw();
     this.aside.querySelector("[data-do=close]").focus();

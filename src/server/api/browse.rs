@@ -88,7 +88,7 @@ pub async fn search(context: Context, caller: Caller, request: Request) -> Resul
 }
 
 /// Empty, or a path that ends with a separator.
-fn folder_path(query: &Query) -> Result<Vec<u8>, Error> {
+pub(super) fn folder_path(query: &Query) -> Result<Vec<u8>, Error> {
     let folder = query.bytes("folder")?.unwrap_or_default();
     match folder.last() {
         None | Some(b'/' | b'\\') => Ok(folder),
@@ -96,7 +96,7 @@ fn folder_path(query: &Query) -> Result<Vec<u8>, Error> {
     }
 }
 
-fn moment(query: &Query) -> Result<Option<Timestamp>, Error> {
+pub(super) fn moment(query: &Query) -> Result<Option<Timestamp>, Error> {
     let Some(millis) = query.number("at")? else { return Ok(None) };
     let moment = Timestamp::from_millis(millis);
     Ok(Some(moment.ok_or_else(|| Invalid::new("at", "lies outside of the years 0 to 9999"))?))

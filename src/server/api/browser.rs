@@ -4,20 +4,28 @@
 
 use warp::http::{StatusCode, header};
 
-use crate::model::{DeviceName, Username};
+use crate::model::{DeviceName, Registration, Username};
 use crate::server::Context;
 use crate::server::error::Error;
 use crate::server::fields::Fields;
 use crate::server::guard::{self, cookie};
 use crate::server::reply::Reply;
 use crate::server::request::Request;
-use crate::service::{Caller, WhichSessions};
-use crate::wire::browse::{BrowserJson, HelloJson};
+use crate::service::{Caller, SignIn, WhichSessions};
+use crate::wire::browse::{BrowserJson, HelloJson, LastSignInJson};
 
 /// What a page has to know before anybody signs in.
-pub async fn hello(context: Context) -> Result<Reply, Error> {
+pub async fn hello(context: Context, request: Request) -> Result<Reply, Error> {
+    let is_local = guard::source::is_at_this_machine(&context, &request);
+    let registration = match context.services.registration() {
+        Registration::Open => "open",
+        Registration::Invite => "invite",
+        Registration::Closed => "closed",
+    };
     let first_run = context.bridge.call(move || context.services.is_first_run()).await?;
-    Ok(Reply::json(StatusCode::OK, &HelloJson { version: env!("CARGO_PKG_VERSION"), first_run }))
+    let setup_code = first_run && !is_local;
+    let version = env!("CARGO_PKG_VERSION");
+    Ok(Reply::json(StatusCode::OK, &HelloJson { version, first_run, setup_code, registration }))
 }
 
 /// Signs a browser in.
@@ -29,10 +37,11 @@ pub async fn sign_in(context: Context, request: Request) -> Result<Reply, Error>
     let name = Username::parse(fields.required("username")?)?;
     let password = fields.required_secret("password")?;
     cookie::require_interface(&headers)?;
-    let json = BrowserJson { account: name.as_str().to_owned(), browser: Some(browser.as_str().to_owned()) };
-    let services = context.services.clone();
+    let mut json = browser_json(name.as_str().to_owned(), Some(browser.as_str().to_owned()));
+    let (services, account) = (context.services.clone(), name.folded());
     let sign_in = move || services.sign_in_browser(&name, &password, browser, &visit);
-    let signed_in = context.bridge.call_password(sign_in).await?;
+    let (signed_in, before) = guard::proving(&context, Some(account), sign_in).await?;
+    json.last_sign_in = before.map(|SignIn { at, name, address }| LastSignInJson { at_ms: at.0, name, address });
     let reply = Reply::json(StatusCode::CREATED, &json);
     match cookie::given(&headers, signed_in.session_id.reveal()) {
         Some(cookie) => Ok(reply.with(header::SET_COOKIE, cookie)),
@@ -44,7 +53,11 @@ pub async fn sign_in(context: Context, request: Request) -> Result<Reply, Error>
 pub async fn show(context: Context, caller: Caller) -> Result<Reply, Error> {
     let browser = caller.browser().map(|name| name.as_str().to_owned());
     let account = context.bridge.call(move || context.services.account_name(&caller)).await?;
-    Ok(Reply::json(StatusCode::OK, &BrowserJson { account, browser }))
+    Ok(Reply::json(StatusCode::OK, &browser_json(account, browser)))
+}
+
+fn browser_json(account: String, browser: Option<String>) -> BrowserJson {
+    BrowserJson { account, browser, last_sign_in: None }
 }
 
 /// Signs a browser out. A device's session is not ended by it.

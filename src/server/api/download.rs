@@ -88,7 +88,7 @@ const NOT_ATTR_CHAR: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// `Content-Disposition` with the path's last component, by the separators of either world.
-fn disposition(path: &FilePath) -> String {
+pub(super) fn disposition(path: &FilePath) -> String {
     let text = path.to_text();
     let name = text.rsplit(['/', '\\']).find(|name| !matches!(*name, "" | "." | ".."));
     format!("attachment; filename*=UTF-8''{}", utf8_percent_encode(name.unwrap_or("file"), NOT_ATTR_CHAR))

@@ -4,6 +4,7 @@
 pub mod status;
 
 pub mod account;
+pub mod archive;
 pub mod browser;
 
 pub mod session;
@@ -21,5 +22,6 @@ pub mod download;
 
 pub mod remove;
 pub mod repo;
+pub mod restore;
 
 pub mod openapi;

@@ -46,6 +46,7 @@ fn json(session: SessionSummary) -> SessionJson {
         address: session.address,
         user_agent: session.agent,
         generation: session.generation,
+        browser: session.is_browser,
         current: session.is_current,
     }
 }

@@ -116,7 +116,7 @@ fn seen(entry: FileEntry, at: Timestamp) -> Option<SeenFile> {
 }
 
 /// The path directly behind all that begin with `prefix`, whose last byte is a separator.
-fn behind(prefix: &[u8]) -> Vec<u8> {
+pub(super) fn behind(prefix: &[u8]) -> Vec<u8> {
     let mut behind = prefix.to_vec();
     if let Some(last) = behind.last_mut() {
         *last += 1;
@@ -143,7 +143,7 @@ impl Caller {
 
 impl Inner {
     /// The number of a device that the caller may look around in.
-    fn seen_device(&self, caller: &Caller, device: &DeviceName) -> Result<u32, Error> {
+    pub(super) fn seen_device(&self, caller: &Caller, device: &DeviceName) -> Result<u32, Error> {
         let only = caller.only_device()?;
         let row = self.store.catalog().device(caller.account, device.as_str())?;
         let number = row.map(|row| row.number).filter(|number| only.is_none_or(|only| only == *number));

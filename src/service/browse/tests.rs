@@ -248,9 +248,12 @@ fn browsers_are_no_devices() {
     let name = Username::parse("ann".to_owned()).expect("a name");
     let password = Secret::new("a password".to_owned());
     let browser = DeviceName::parse("laptop".to_owned()).expect("a name");
-    let first = world.services.sign_in_browser(&name, &password, browser.clone(), &Visit::default()).expect("signs in");
+    let sign_in =
+        |browser| world.services.sign_in_browser(&name, &password, browser, &Visit::default()).expect("signs in");
+    let (first, before) = sign_in(browser.clone());
+    assert_eq!(before.expect("the device's").name, "laptop");
     assert!(world.services.session(first.session_id.reveal()).expect("is live").browser().is_some());
-    let second = world.services.sign_in_browser(&name, &password, browser, &Visit::default()).expect("signs in again");
+    let (second, _) = sign_in(browser);
     assert!(world.services.session(first.session_id.reveal()).is_err(), "one for each browser's name");
     let session = world.services.session(second.session_id.reveal()).expect("is live");
     assert_eq!(

@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { download, quote } from "../../../web/lib/curl.js";
+import { download, quote, restic } from "../../../web/lib/curl.js";
+import { compare, inside, runs, split } from "../../../web/lib/diff.js";
 import { ago, bytes, change, left } from "../../../web/lib/format.js";
 import { escape, html } from "../../../web/lib/html.js";
 import { kindOf } from "../../../web/lib/kind.js";
@@ -105,6 +106,7 @@ test("a command is one command, whatever a name is", () => {
     assert.equal(execFileSync("bash", ["-c", `printf %s ${quote(name)}`], { encoding: "utf8" }), name);
     assert.doesNotMatch(quote(name), /[\u0000-\u001f]/);
   }
+  assert.match(restic("http://nas:3369", "$(id) ann", "a b/c", "rbt_x"), /^export RESTIC_REPOSITORY='?rest:http:\/\/%24\(id\)%20ann:rbt_x@nas:3369\/restic\/a%20b\/c\/'?\n/);
   assert.match(download("http://nas:3369", 7, "../../etc/passwd"), /-o '?\.\/\.\._\.\._etc_passwd'?/);
 });
 
@@ -166,4 +168,45 @@ test("the queue does each file once, says why one failed, and goes on after a ne
   assert.equal(queue.items[2].state, "done");
   assert.deepEqual(sent.map(([size]) => size).sort(), [1, 2, 3]);
   assert.equal(queue.totals().done, 3);
+});
+
+// Both sides out of the rows again, and how many lines changed.
+function sides(rows, old, now) {
+  for (const [one, other, same] of rows) if (same) assert.equal(old[one], now[other]);
+  assert.deepEqual(rows.map(([one]) => one).filter((nth) => nth !== null), old.map((_, nth) => nth), "each old line once");
+  assert.deepEqual(rows.map(([, other]) => other).filter((nth) => nth !== null), now.map((_, nth) => nth), "each new line once");
+  return rows.reduce((sum, [one, other, same]) => sum + (same ? 0 : (one !== null) + (other !== null)), 0);
+}
+
+// The least number of changes, by the table that everybody knows.
+function least(old, now) {
+  let row = now.map((_, nth) => nth + 1);
+  row.unshift(0);
+  for (const [nth, line] of old.entries()) {
+    const next = [nth + 1];
+    for (const [at, other] of now.entries()) next.push(line === other ? row[at] : 1 + Math.min(row[at + 1], next[at]));
+    row = next;
+  }
+  return row.at(-1);
+}
+
+test("two texts are compared by the fewest changes, and nothing of either is lost", () => {
+  assert.deepEqual(split("a\nb\n"), ["a", "b"]);
+  assert.deepEqual(split(""), []);
+  assert.deepEqual(compare(["a", "b", "c"], ["a", "x", "c"]), [[0, 0, true], [1, 1, false], [2, 2, true]]);
+  assert.deepEqual(compare([], ["a"]), [[null, 0, false]]);
+  let seed = 7;
+  const random = (below) => (seed = (seed * 48271) % 2147483647) % below;
+  for (let round = 0; round < 400; round += 1) {
+    const text = () => Array.from({ length: random(14) }, () => "abc"[random(3)]);
+    const [old, now] = [text(), text()];
+    assert.equal(sides(compare(old, now), old, now), least(old, now), `${old} ${now}`);
+    sides(compare(old, now, 2), old, now);
+  }
+  assert.equal(least(["a"], ["b"]), 2);
+  assert.throws(() => sides([[0, 0, true]], ["a"], ["b"]), "planted: a line that is not the same");
+  const far = runs(compare([..."abcdefghijk"], [..."abcdefghijX"]), 2);
+  assert.deepEqual(far.map((run) => [run.far, run.rows.length]), [[true, 8], [false, 3]]);
+  assert.deepEqual(inside("the cat sat", "the hat sat"), [4, 6]);
+  assert.deepEqual(inside("aa", "aaa"), [2, 0]);
 });
