@@ -245,15 +245,7 @@ fn told_by_service(error: &service::Error) -> Told {
     use service::Error as E;
     match error {
         E::Invalid(invalid) => told(S::BAD_REQUEST, "invalid", format!("{invalid}.")),
-        E::NotFound(Thing::File) => told(S::NOT_FOUND, "not_found", "There is no such file."),
-        E::NotFound(Thing::Version) => told(S::NOT_FOUND, "not_found", "There is no such version."),
-        E::NotFound(Thing::Device) => told(S::NOT_FOUND, "not_found", "There is no such device."),
-        E::NotFound(Thing::Repo) => told(S::NOT_FOUND, "not_found", "There is no such repository."),
-        E::NotFound(Thing::Account) => told(S::NOT_FOUND, "not_found", "There is no such account."),
-        E::NotFound(Thing::Session) => told(S::NOT_FOUND, "not_found", "There is no such session."),
-        E::NotFound(Thing::Token) => told(S::NOT_FOUND, "not_found", "There is no such token."),
-        E::NotFound(Thing::Invite) => told(S::NOT_FOUND, "not_found", "There is no such invitation."),
-        E::NotFound(Thing::Object) => told(S::NOT_FOUND, "not_found", "There is no such object."),
+        E::NotFound(thing) => told(S::NOT_FOUND, "not_found", format!("There is no such {}.", noun(*thing))),
         E::NotItsName { actual } => {
             let sentence =
                 format!("The content has SHA-256 {actual}, which is not the object's name; nothing was kept.");
@@ -310,6 +302,20 @@ fn told_by_service(error: &service::Error) -> Told {
         E::NotRepository { .. } | E::Unreadable(_) | E::Internal(_) => {
             told(S::INTERNAL_SERVER_ERROR, "internal", INTERNAL)
         }
+    }
+}
+
+fn noun(thing: Thing) -> &'static str {
+    match thing {
+        Thing::File => "file",
+        Thing::Version => "version",
+        Thing::Device => "device",
+        Thing::Repo => "repository",
+        Thing::Account => "account",
+        Thing::Session => "session",
+        Thing::Token => "token",
+        Thing::Invite => "invitation",
+        Thing::Object => "object",
     }
 }
 
