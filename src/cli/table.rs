@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn columns_stand_under_each_other() {
         let rows = [["anna".to_owned(), "1".to_owned()], ["o\u{1b}[31m".to_owned(), String::new()]];
-        assert_eq!(table(["NAME", "N"], &rows), "NAME        N\nanna        1\no\\u{1b}[31m\n");
+        assert_eq!(table(["NAME", "N"], &rows), "NAME         N\nanna         1\no\\u{1b}[31m\n");
         assert_eq!(table(["NAME"], &[]), "");
         assert_eq!(list(&[("a", "1".to_owned()), ("long", "2".to_owned())]), "a:     1\nlong:  2\n");
     }
