@@ -56,6 +56,8 @@ impl Inner {
         Ok(VersionRow {
             sums: seal_small(&caller.keys, SUMS_CONTEXT, &storage_name.0, &sums)?,
             arrived: self.clock.now().0,
+            // Sent without a time it changed when it arrived, and is no newer for being restored.
+            mtime: Some(row.mtime.unwrap_or(row.arrived)),
             storage_name: storage_name.0,
             ..row.clone()
         })

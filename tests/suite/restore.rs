@@ -25,6 +25,7 @@ fn an_old_version_becomes_the_newest_and_costs_a_record() {
     let member = house.member("anna", "laptop");
     let old = put_old(&house, &member);
     let before = disk_bytes(&house.data().join("volumes"));
+    house.advance(DAY);
     let file = restore(&house, &member.session, 1).expect(201).json();
     assert_eq!((versions(&file), &file["original_name"]), (vec![1, 2, 3], &json!("/docs/a.bin")));
     let grown = disk_bytes(&house.data().join("volumes")) - before;
