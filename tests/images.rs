@@ -3,7 +3,8 @@
 //! The story: a server runs under a recorder that sees every call that changes its data directory, while clients upload,
 //! remove and sign in. Then, for a random point of that recording, a directory is built as a power cut could have left
 //! it: all that was synced, and of the rest whatever chance wants. A server is started on it, and must show everything
-//! it had acknowledged by then, nothing half done, and `rbackup check` must find nothing wrong.
+//! it had acknowledged by then, nothing half done, and `rbackup check` must find nothing wrong. A copy of it without the
+//! newest volume, if anything was acknowledged there, must be called what it is.
 //!
 //! `RBACKUP_IMAGES` (200), `RBACKUP_SEED`, `RBACKUP_KEEP` (keeps bad images), `RBACKUP_IMAGES_NO_SYNC=1` (shows the
 //! planted fault in the large run). Needs a dynamic build and gcc. `tests/images/shim.c` says what the recorder sees.
@@ -59,13 +60,15 @@ fn acknowledged_data_survive_power_cuts() {
     assert!(bad.is_empty(), "{} of {count} images are bad (run seed {}):\n{}", bad.len(), run.seed, bad.join("\n\n"));
 }
 
-/// Planted: without the interposer sled's flush is no sync. Planted: an acknowledgement before the sync. Both must show.
+/// Planted: without the interposer sled's flush is no sync. Planted: an acknowledgement before the sync. Planted: a note of the
+/// newest volume that is not synced. All must show.
 #[test]
 fn planted_faults_give_bad_images() {
     let run = Run::new("images, planted", 1);
     for (name, fault, promise) in [
         ("sled's flush syncs nothing", Fault::DbSyncLost, Promise::AsSent),
         ("answers before the sync", Fault::None, Promise::BeforeSync),
+        ("the newest volume's note is not synced", Fault::NoteSyncLost, Promise::AsSent),
     ] {
         let count = 20;
         let (_, bad) = run.try_images(count, fault, promise);

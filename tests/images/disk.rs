@@ -14,6 +14,8 @@ pub enum Fault {
     None,
     /// `fdatasync` of a file named `db` does nothing: what sled's flush is without the interposer.
     DbSyncLost,
+    /// A sync of the note of the newest volume does nothing.
+    NoteSyncLost,
 }
 
 /// A change of one file since it was last synced.
@@ -47,6 +49,8 @@ pub struct File<'a> {
     pub pending: Vec<Edit<'a>>,
     /// Is it named `db`?
     is_db: bool,
+    /// Is it the note of the newest volume, before it has its name?
+    is_note: bool,
 }
 
 /// A directory; each pending change carries its place in the order of all changes.
@@ -168,10 +172,10 @@ impl<'a> Disk<'a> {
     }
 
     fn add_node(&mut self, inode: u64, path: &str, directory: bool) -> usize {
-        let is_db = path.rsplit('/').next() == Some("db");
+        let (is_db, is_note) = (path.rsplit('/').next() == Some("db"), path == "newest.new");
         self.nodes.push(match directory {
             true => Node::Directory(Directory::default()),
-            false => Node::File(File { is_db, ..File::default() }),
+            false => Node::File(File { is_db, is_note, ..File::default() }),
         });
         self.settled.push(0);
         self.by_inode.insert(inode, self.nodes.len() - 1);
@@ -238,6 +242,7 @@ impl<'a> Disk<'a> {
         let Some(&node) = self.by_inode.get(&inode) else { return };
         let pending = match &self.nodes[node] {
             Node::File(file) if file.is_db && !whole && self.fault == Fault::DbSyncLost => return,
+            Node::File(file) if file.is_note && self.fault == Fault::NoteSyncLost => return,
             Node::File(file) => file.pending.len(),
             Node::Directory(directory) => directory.pending.len(),
         };

@@ -5,10 +5,12 @@ use super::disk::{Disk, Fault};
 use super::history::{self, Placed};
 use super::log::Call;
 use super::recording::{self, Recording};
+use super::tree::Tree;
 use crate::kit::ledger::Ledger;
 use crate::kit::random::Random;
 use crate::kit::server::{self, Start};
 use crate::kit::verify::{Sample, Verified, verify};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// When a request counts as answered.
@@ -42,7 +44,7 @@ pub fn try_image(recording: &Recording, image: Image, place: &Path) -> Result<Ve
     let data = root.join("data");
     tree.write(&data);
     let mut ledger = promised(recording, point, image.promise);
-    let verdict = examine(&data, &mut ledger, &mut random);
+    let verdict = without_newest(&tree, &root.join("without")).and_then(|()| examine(&data, &mut ledger, &mut random));
     if verdict.is_ok() || std::env::var_os("RBACKUP_KEEP").is_none() {
         let _ = std::fs::remove_dir_all(&root);
     }
@@ -71,6 +73,30 @@ fn examine(data: &Path, ledger: &mut Ledger, random: &mut Random) -> Result<Veri
         check(data)?;
     }
     Ok(seen)
+}
+
+/// What the cut has left, and then the newest volume is lost too: if anything was acknowledged there, that is noticed.
+fn without_newest(tree: &Tree, data: &Path) -> Result<(), Vec<String>> {
+    let volumes =
+        tree.0.iter().filter(|(_, bytes)| bytes.is_none()).filter_map(|(path, _)| path.strip_prefix("volumes/"));
+    let Some(newest) = volumes.filter_map(|name| name.parse::<u32>().ok()).max() else { return Ok(()) };
+    let folder = format!("volumes/{newest:08}");
+    let (lost, left): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        tree.0.clone().into_iter().partition(|(path, _)| path.starts_with(&folder));
+    if !lost.values().flatten().any(|bytes| is_behind_an_answer(bytes, newest)) {
+        return Ok(());
+    }
+    Tree(left).write(data);
+    match server::command(data, &["check"]) {
+        (Some(15), said) if said.contains(&format!("volume {newest} is not there")) => Ok(()),
+        (code, said) => Err(vec![format!("without volume {newest}, check: exit {code:?}: {said}")]),
+    }
+}
+
+/// `FORMAT.md`, "block": one of this volume that calls something before it acknowledged. The first blocks, with the header, do not.
+fn is_behind_an_answer(bytes: &[u8], volume: u32) -> bool {
+    let head = [&b"RBk1"[..], &volume.to_le_bytes()].concat();
+    memchr::memmem::find_iter(bytes, &head).any(|at| bytes.get(at + 28..at + 32).is_some_and(|it| it != [0; 4]))
 }
 
 fn check(data: &Path) -> Result<(), Vec<String>> {
