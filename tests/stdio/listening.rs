@@ -36,10 +36,8 @@ impl Listening {
     pub fn start_in(site: &Site, name: &str, words: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut running = Running::of(site.program_as(name).args(words).envs(environment.iter().copied()));
         let phrase = if name == "rest-server" { "start server on " } else { "Serving restic REST API on " };
-        let says = running.until(phrase) && running.until("\n");
-        assert!(says, "{name} {words:?} does not say where it listens: {}", running.said());
-        let said = running.said();
-        let shown = said.split(phrase).nth(1).and_then(|rest| rest.lines().next()).expect("an address").to_owned();
+        let shown = running.line_after(phrase);
+        let shown = shown.unwrap_or_else(|| panic!("{name} {words:?} does not say where it listens: {}", running.said()));
         let base = if shown.contains("://") { shown } else { format!("http://{shown}") };
         Self { running, base: base.trim_end_matches('/').to_owned(), scratch: site.path("curl"), curl: Vec::new() }
     }
@@ -56,7 +54,13 @@ impl Listening {
         self
     }
 
-    /// Everything it has said.
+    /// Waits until a line of it has this in it: a server says where it listens line by line.
+    #[track_caller]
+    pub fn says(&mut self, wanted: &str) {
+        assert!(self.running.until(wanted), "{wanted:?} is not said: {}", self.running.said());
+    }
+
+    /// Everything it has said so far.
     pub fn said(&self) -> String {
         self.running.said()
     }

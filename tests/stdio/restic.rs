@@ -138,6 +138,20 @@ impl Running {
         true
     }
 
+    /// Waits for a whole line with this in it, and gives what follows it there.
+    pub fn line_after(&mut self, wanted: &str) -> Option<String> {
+        let begun = Instant::now();
+        self.until(wanted);
+        loop {
+            let said = self.said();
+            let rest = said.split_once(wanted).and_then(|(_, rest)| rest.split_once('\n'));
+            if rest.is_some() || self.ended() || begun.elapsed() > PATIENCE {
+                return rest.map(|(line, _)| line.to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Whether it has ended.
     pub fn ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))

@@ -46,8 +46,8 @@ fn two_addresses_and_a_unix_socket_twice() {
     for _ in 0..2 {
         let unix = format!("unix://{shown}");
         let words = ["serve", "restic", "--addr", "127.0.0.1:0", "--addr", &unix, ""];
-        let server = Listening::start(&site, "rbackup", &words);
-        assert!(server.said().contains(&format!("Serving restic REST API on {unix}")), "{}", server.said());
+        let mut server = Listening::start(&site, "rbackup", &words);
+        server.says(&format!("Serving restic REST API on {unix}\n"));
         rows_of_88(&server, &[]);
         let server = server.at("http://nonsense", &["--unix-socket", &shown]);
         rows_of_88(&server, &[]);
@@ -58,8 +58,8 @@ fn two_addresses_and_a_unix_socket_twice() {
     let data = site.path("other").to_string_lossy().into_owned();
     for _ in 0..2 {
         let words = ["--no-auth", "--path", &data, "--listen", &format!("unix:{shown}")];
-        let server = Listening::start(&site, "rest-server", &words).at("http://localhost", &["--unix-socket", &shown]);
-        assert!(server.said().contains(&format!("start server on {shown}")), "{}", server.said());
+        let mut server = Listening::start(&site, "rest-server", &words).at("http://localhost", &["--unix-socket", &shown]);
+        server.says(&format!("start server on {shown}\n"));
         rows_of_88(&server, &[]);
         server.stop();
     }
