@@ -73,6 +73,9 @@ pub enum Error {
     /// Not 64 hexadecimal digits.
     #[error("the hash is not a SHA-256")]
     InvalidHash,
+    /// A browser has no way to show such content.
+    #[error("no preview")]
+    NoPreview,
     /// The range lies behind the end.
     #[error("the range is not satisfiable")]
     RangeNotSatisfiable {
@@ -212,6 +215,7 @@ impl Error {
             }
             Self::MissingFile => told(S::BAD_REQUEST, "missing_file", "The part file is missing."),
             Self::MissingHash => told(S::BAD_REQUEST, "missing_hash", "The part file-hash is missing."),
+            Self::NoPreview => told(S::NOT_FOUND, "no_preview", "There is no preview for this kind of content."),
             Self::InvalidHash => told(S::BAD_REQUEST, "invalid_hash", "The hash is not 64 hexadecimal digits."),
             Self::RangeNotSatisfiable { size } => {
                 let sentence = format!("The range lies outside of the {size} bytes that there are.");

@@ -98,6 +98,9 @@ static ROUTES: &[Route] = &[
     guarded(GET, "/api/v1/download", |context, caller, request| {
         Box::pin(api::download::version(context, caller, request))
     }),
+    guarded(GET, "/api/v1/preview", |context, caller, request| {
+        Box::pin(api::preview::version(context, caller, request))
+    }),
     guarded(GET, "/api/v1/zip", |context, caller, request| Box::pin(api::archive::zip(context, caller, request))),
     guarded(PUT_OR_POST, "/api/v1/upload", |context, caller, request| {
         Box::pin(api::upload::for_device(context, caller, request))

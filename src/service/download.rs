@@ -107,6 +107,12 @@ impl Download {
         self.version.mtime
     }
 
+    /// Its first bytes, at most so many; fewer where the first chunk has fewer.
+    pub fn head(self, bytes: u64) -> Result<Bytes, Error> {
+        let until = self.size().min(bytes);
+        self.read(0..until).next().unwrap_or(Ok(Bytes::new()))
+    }
+
     /// The bytes of `range`, which must lie within the content, in pieces of at most a chunk.
     pub fn read(self, range: Range<u64>) -> impl Iterator<Item = Result<Bytes, Error>> + Send + 'static {
         let walk = Walk::new(self.root, self.version.size, range.start);

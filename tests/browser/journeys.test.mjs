@@ -338,6 +338,39 @@ test("two versions of a text stand side by side", () => inHouse(async (server) =
   page.calm();
 }));
 
+// A second of a tone, as a WAV file that is longer than what a page reads of it at once.
+function tone() {
+  const samples = Buffer.alloc(88200);
+  for (let at = 0; at < 44100; at += 1) samples.writeInt16LE(Math.round(9000 * Math.sin((at * 440 * 2 * Math.PI) / 44100)), at * 2);
+  const head = Buffer.alloc(44);
+  head.write("RIFF\0\0\0\0WAVEfmt ", "latin1");
+  head.writeUInt32LE(36 + samples.length, 4);
+  head.set([16, 0, 0, 0, 1, 0, 1, 0, 0x44, 0xac, 0, 0, 0x88, 0x58, 1, 0, 2, 0, 16, 0], 16);
+  head.write("data", 36);
+  head.writeUInt32LE(samples.length, 40);
+  return Buffer.concat([head, samples]);
+}
+
+const PDF = "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj 3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF";
+
+test("sound and documents are shown by the browser, from a route that runs nothing", () => inHouse(async (server) => {
+  const laptop = await device(server.url, "laptop");
+  await laptop.put("/docs/tone.txt", tone());
+  await laptop.put("/docs/paper.txt", PDF);
+  const page = await visit(chrome);
+  await signIn(page, server.url);
+  await page.goto(`${server.url}/#/files?device=laptop&folder=%2Fdocs%2F`);
+  await page.getByRole("row", { name: /tone.txt/ }).click();
+  const sound = page.locator("#preview audio");
+  await sound.waitFor();
+  await page.waitForFunction(() => document.querySelector("#preview audio").duration > 0.99);
+  const answered = page.waitForResponse((response) => response.url().includes("/api/v1/preview"));
+  await page.getByRole("row", { name: /paper.txt/ }).click();
+  await page.locator("#preview iframe").waitFor();
+  assert.equal((await answered).headers()["content-type"], "application/pdf");
+  page.calm();
+}));
+
 test("a hundred thousand files in a folder stay smooth", () => inHouse(async (server) => {
   const laptop = await device(server.url, "laptop");
   await laptop.put("/many/0", "x");

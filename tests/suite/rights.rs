@@ -38,7 +38,7 @@ const CREDENTIALS: [(char, &str); 7] = [
 const TOKEN: &str = r#"{"name":"x","scopes":["read"]}"#;
 const OBJECT: &str = "/restic/r/data/2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
 
-const ROWS: [Row; 50] = [
+const ROWS: [Row; 51] = [
     ("GET", "/status", "/status", "", For::All),
     ("GET", "/api/v1/status", "/api/v1/status", "", For::All),
     ("GET", "/account/register", "/account/register", "", For::All),
@@ -76,6 +76,7 @@ const ROWS: [Row; 50] = [
     ("GET", "/api/v1/versions", "/api/v1/versions?file_id=9999", "", For::Some("Saredm|P")),
     ("GET", "/api/v1/search", "/api/v1/search?q=x", "", For::Some("Saredm|P")),
     ("GET", "/api/v1/download", "/api/v1/download?file_version_id=9999", "", For::Some("Sedm|P")),
+    ("GET", "/api/v1/preview", "/api/v1/preview?file_version_id=9999", "", For::Some("Sedm|P")),
     ("GET", "/api/v1/zip", "/api/v1/zip?device_id=laptop", "", For::Some("Sedm|P")),
     ("PUT", "/api/v1/upload", "/api/v1/upload?file_path=/x", "x", For::Some("Sam|P")),
     ("POST", "/api/v1/upload", "/api/v1/upload?file_path=/x", "x", For::Some("Sam|P")),

@@ -153,3 +153,31 @@ fn a_fresh_server_says_that_it_is_fresh() {
     let described = house.curl("/api/v1/openapi.json").send().expect(200).json();
     assert_eq!(described["openapi"], "3.1.0");
 }
+
+#[test]
+fn a_preview_is_what_its_bytes_are_and_nothing_that_runs() {
+    let house = House::start();
+    let ann = house.member("ann", "laptop");
+    let shown = |version: u64, range: &str| {
+        let curl = house.curl(&format!("/api/v1/preview?file_version_id={version}")).session(&ann.session);
+        curl.header("Range", range).send()
+    };
+    for (name, content, media_type) in [
+        ("/page.html", &b"%PDF-1.7 <script>alert(1)</script>"[..], "application/pdf"),
+        ("/movie.html", b"\0\0\0 ftypisom<script>", "video/mp4"),
+        ("/song.html", b"ID3\x04 <script>", "audio/mpeg"),
+    ] {
+        let file = house.put(&ann, name, content);
+        let answer = shown(crate::support::api::newest(&file), "bytes=2-5").expect(206);
+        assert_eq!(answer.body, &content[2..6]);
+        assert_eq!(answer.header("Content-Type"), Some(media_type));
+        assert_eq!(answer.header("X-Content-Type-Options"), Some("nosniff"));
+        let policy = answer.header("Content-Security-Policy").expect("a policy");
+        assert!(policy.starts_with("default-src 'none'"), "{policy}");
+        assert_eq!(policy.contains("sandbox"), media_type != "application/pdf", "{policy}");
+    }
+    for content in [&b"<html><script>alert(1)</script>"[..], b"<svg onload='alert(1)'/>", b""] {
+        let file = house.put(&ann, "/innocent.pdf", content);
+        shown(crate::support::api::newest(&file), "bytes=0-").refused(404, "no_preview");
+    }
+}

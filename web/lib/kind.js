@@ -5,6 +5,9 @@ const IMAGES = [
   ["image/bmp", [0x42, 0x4d]],
 ];
 
+// What the browser shows by itself, as the server tells it too.
+const SHOWN = [["pdf", "%PDF-"], ["audio", "ID3"], ["audio", "\xff\xfb"], ["audio", "fLaC"], ["audio", "WAVE", 8], ["video", "OggS"], ["video", "\x1aE\xdf\xa3"], ["video", "ftyp", 4]];
+
 export function kindOf(bytes) {
   const begins = (magic, at = 0) => magic.every((byte, nth) => bytes[at + nth] === byte);
   const word = (at) => String.fromCharCode(...bytes.subarray(at, at + 4));
@@ -12,6 +15,8 @@ export function kindOf(bytes) {
   if (word(4) === "ftyp" && word(8) === "avif") return { show: "image", type: "image/avif" };
   const image = IMAGES.find(([, magic]) => begins(magic));
   if (image && (image[0] !== "image/bmp" || bytes.includes(0))) return { show: "image", type: image[0] };
+  const shown = SHOWN.find(([, magic, at]) => begins(Array.from(magic, (letter) => letter.charCodeAt(0)), at));
+  if (shown) return { show: shown[0] };
   return isText(bytes) ? { show: "text" } : { show: "nothing" };
 }
 

@@ -104,6 +104,10 @@ export class Panel {
       if (!place.isConnected) return null;
       if (kind.show === "text") return this.text(place, head, one);
       if (kind.show === "image" && one.size <= IMAGE_BYTES_MAX) return await this.picture(place, head, kind.type, one, range);
+      const src = address("preview", { file_version_id: one.version });
+      if (kind.show === "pdf") return render(html`<iframe title="Preview" src="${src}"></iframe>`, place);
+      if (kind.show === "audio") return render(html`<audio controls preload="metadata" src="${src}"></audio>`, place);
+      if (kind.show === "video") return render(html`<video controls preload="metadata" src="${src}"></video>`, place);
       return render(html`<p>${kind.show === "image" ? "The picture is too large to be shown here." : "There is no preview for this kind of content."}</p>`, place);
     } catch (error) {
       return place.isConnected && render(html`<p>${error.message}</p>`, place);

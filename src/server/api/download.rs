@@ -17,8 +17,22 @@ use crate::server::reply::Reply;
 use crate::server::request::Request;
 use crate::service::{Caller, Download};
 
+/// What a version is answered as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Face {
+    /// A file to be kept.
+    File,
+    /// Something of this type, to be shown.
+    Shown(&'static str),
+}
+
 /// Brings a version.
 pub async fn version(context: Context, caller: Caller, request: Request) -> Result<Reply, Error> {
+    bring(context, caller, request, Face::File).await
+}
+
+/// The same, as one or the other.
+pub(super) async fn bring(context: Context, caller: Caller, request: Request, face: Face) -> Result<Reply, Error> {
     let version = VersionId(request.query()?.required_number("file_version_id")?);
     let services = context.services.clone();
     let download = context.bridge.call(move || services.download(&caller, version)).await?;
@@ -28,8 +42,10 @@ pub async fn version(context: Context, caller: Caller, request: Request) -> Resu
     }
     let size = download.size();
     match wanted(&request, &etag, size) {
-        Outcome::Whole => send(&context, &request, download, &etag, StatusCode::OK, 0..size).await,
-        Outcome::Part(part) => send(&context, &request, download, &etag, StatusCode::PARTIAL_CONTENT, part).await,
+        Outcome::Whole => send(&context, &request, (download, face), &etag, StatusCode::OK, 0..size).await,
+        Outcome::Part(part) => {
+            send(&context, &request, (download, face), &etag, StatusCode::PARTIAL_CONTENT, part).await
+        }
         Outcome::Unsatisfiable => Err(Error::RangeNotSatisfiable { size }),
     }
 }
@@ -42,16 +58,20 @@ fn wanted(request: &Request, etag: &str, size: u64) -> Outcome {
 async fn send(
     context: &Context,
     request: &Request,
-    download: Download,
+    (download, face): (Download, Face),
     etag: &str,
     status: StatusCode,
     part: Range<u64>,
 ) -> Result<Reply, Error> {
     let size = download.size();
+    let (media_type, disposition) = match face {
+        Face::File => ("application/octet-stream", disposition(download.path())),
+        Face::Shown(media_type) => (media_type, "inline".to_owned()),
+    };
     let mut head = described(Reply::empty(status), &download, etag)
         .with_text(header::CONTENT_LENGTH, &(part.end - part.start).to_string())
-        .with_text(header::CONTENT_DISPOSITION, &disposition(download.path()))
-        .with(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
+        .with_text(header::CONTENT_DISPOSITION, &disposition)
+        .with(header::CONTENT_TYPE, HeaderValue::from_static(media_type))
         .with(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if status == StatusCode::PARTIAL_CONTENT {
         let place = format!("bytes {}-{}/{size}", part.start, part.end.saturating_sub(1));

@@ -20,6 +20,7 @@ pub mod upload;
 
 pub mod download;
 
+pub mod preview;
 pub mod remove;
 pub mod repo;
 pub mod restore;

@@ -19,8 +19,8 @@ use super::request::Request;
 pub const BASE: &str = "/ui/";
 
 /// What the page may do; only one module of it may hand text to the browser's parser (`trusted-types`). Pictures and downloads of files are made by scripts out of bytes that they fetched (`blob:`), so no file's
-/// content is ever answered under a type that a browser would interpret.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; \
+/// content is ever answered under a type that a browser would interpret; only PDF, audio and video are shown by the browser itself.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self'; frame-src 'self'; connect-src 'self'; \
                       worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
                       require-trusted-types-for 'script'; trusted-types rbackup";
 /// The page itself.
