@@ -37,7 +37,8 @@ impl Listening {
         let mut running = Running::of(site.program_as(name).args(words).envs(environment.iter().copied()));
         let phrase = if name == "rest-server" { "start server on " } else { "Serving restic REST API on " };
         let shown = running.line_after(phrase);
-        let shown = shown.unwrap_or_else(|| panic!("{name} {words:?} does not say where it listens: {}", running.said()));
+        let shown =
+            shown.unwrap_or_else(|| panic!("{name} {words:?} does not say where it listens: {}", running.said()));
         let base = if shown.contains("://") { shown } else { format!("http://{shown}") };
         Self { running, base: base.trim_end_matches('/').to_owned(), scratch: site.path("curl"), curl: Vec::new() }
     }

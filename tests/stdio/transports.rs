@@ -58,7 +58,8 @@ fn two_addresses_and_a_unix_socket_twice() {
     let data = site.path("other").to_string_lossy().into_owned();
     for _ in 0..2 {
         let words = ["--no-auth", "--path", &data, "--listen", &format!("unix:{shown}")];
-        let mut server = Listening::start(&site, "rest-server", &words).at("http://localhost", &["--unix-socket", &shown]);
+        let mut server =
+            Listening::start(&site, "rest-server", &words).at("http://localhost", &["--unix-socket", &shown]);
         server.says(&format!("start server on {shown}\n"));
         rows_of_88(&server, &[]);
         server.stop();
