@@ -12,6 +12,7 @@ pub enum Operation {
     StartAfterKill,
     SmallUpload,
     LargeUpload,
+    UploadIntoNew,
     Removal,
     Login,
     Register,
@@ -36,12 +37,13 @@ pub enum Kind {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Operation; 12] = [
+    pub const ALL: [Operation; 13] = [
         Operation::FirstStart,
         Operation::StartAfterStop,
         Operation::StartAfterKill,
         Operation::SmallUpload,
         Operation::LargeUpload,
+        Operation::UploadIntoNew,
         Operation::Removal,
         Operation::Login,
         Operation::Register,
@@ -59,6 +61,7 @@ impl Operation {
             Operation::StartAfterKill => "start after a kill",
             Operation::SmallUpload => "small upload",
             Operation::LargeUpload => "3 MiB upload",
+            Operation::UploadIntoNew => "upload that begins a volume",
             Operation::Removal => "removal",
             Operation::Login => "login",
             Operation::Register => "register",
@@ -92,6 +95,11 @@ impl Operation {
             Operation::StartAfterKill | Operation::Rebuild | Operation::Check => &prepared.killed,
             _ => &prepared.stopped,
         }
+    }
+
+    /// Whether the open volume fails before it, so that the request begins the next one.
+    pub fn follows_a_failure(self) -> bool {
+        self == Operation::UploadIntoNew
     }
 
     /// Sends the request.

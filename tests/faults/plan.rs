@@ -218,7 +218,7 @@ impl<'a> Plan<'a> {
 
     fn print(&self) {
         eprintln!(
-            "{:<20} {:<7} {:<9} {:>6} {:>6} {:>7} {:>8} {:>6} {:>12} {:>12} {:>6}",
+            "{:<27} {:<7} {:<9} {:>6} {:>6} {:>7} {:>8} {:>6} {:>12} {:>12} {:>6}",
             "operation",
             "errno",
             "mode",
@@ -234,7 +234,7 @@ impl<'a> Plan<'a> {
         for ((operation, errno, mode), row) in self.rows.lock().expect("no trial panicked").iter() {
             let Row { calls, runs, faults, refused, ended, sled_panics, late_writes, wrong } = row;
             eprintln!(
-                "{:<20} {:<7} {:<9} {calls:>6} {runs:>6} {faults:>7} {refused:>8} {ended:>6} {sled_panics:>12} {late_writes:>12} {wrong:>6}",
+                "{:<27} {:<7} {:<9} {calls:>6} {runs:>6} {faults:>7} {refused:>8} {ended:>6} {sled_panics:>12} {late_writes:>12} {wrong:>6}",
                 operation.name(),
                 errno.name(),
                 mode.name(),

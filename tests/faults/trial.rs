@@ -98,6 +98,9 @@ impl Trial {
             Kind::Request => {
                 let mut server = self.start()?;
                 self.control.wait_for_quiet();
+                if self.case.operation.follows_a_failure() {
+                    self.give_up_the_volume(&mut server)?;
+                }
                 self.control.arm(self.case.fault);
                 let told = self.case.operation.ask(&mut self.client);
                 let cut_is_fair = self.case.operation == Operation::Download && self.case.mode == Mode::Read;
@@ -125,6 +128,17 @@ impl Trial {
                 None
             }
         }
+    }
+
+    /// An upload whose sync fails: nothing more may go to the volume it went to.
+    fn give_up_the_volume(&mut self, server: &mut Server) -> Option<()> {
+        self.control.arm(Fault { class: Class::Syncs, nth: 1, sticky: true, ..Fault::NONE });
+        let told = self.client.upload(700);
+        self.control.wait_for_quiet();
+        if !matches!(told, Told::Refused(503, _)) {
+            self.wrong(format!("an upload whose sync failed: {told:?}"));
+        }
+        (self.outcome.wrong.is_empty() && !server.died()).then_some(())
     }
 
     /// A start that the fault does not meet.
