@@ -67,7 +67,6 @@ mod recover;
 mod replay;
 mod salvage;
 mod shared;
-mod straight;
 mod suspects;
 mod transfer;
 

@@ -103,11 +103,6 @@ impl<K: Kind> PieceFile<K> {
         self.look(path, &pieces, 0)?.read(&self.kind, number)
     }
 
-    /// What is known of where its pieces lie, if they were looked for.
-    pub fn known(&self) -> Option<Arc<Pieces>> {
-        self.lock().pieces.clone()
-    }
-
     /// The highest number there is.
     pub fn last(&self, path: &Path, grows: bool) -> io::Result<Option<u32>> {
         let pieces = self.pieces(path)?;
@@ -288,24 +283,10 @@ impl Pieces {
         self.unreadable
     }
 
-    /// How long a piece is.
-    pub fn length(&self, number: u32) -> Option<usize> {
-        self.spot(number).map(|spot| spot.bytes as usize)
-    }
-
-    /// Bytes of a piece from `from` on, which nobody has verified; nothing when it does not have so many.
-    pub fn read_part(&self, number: u32, from: usize, out: &mut [u8]) -> Option<()> {
-        let spot = self.spot(number).filter(|spot| from + out.len() <= spot.bytes as usize)?;
-        self.file.read_exact_at(out, spot.at + from as u64).ok()
-    }
-
-    fn spot(&self, number: u32) -> Option<Spot> {
-        self.spots.binary_search_by_key(&number, |spot| spot.number).ok().map(|found| self.spots[found])
-    }
-
     /// A piece that verifies.
     pub fn read(&self, kind: &impl Kind, number: u32) -> io::Result<Option<Bytes>> {
-        let Some(Spot { bytes, at, .. }) = self.spot(number) else { return Ok(None) };
+        let Ok(spot) = self.spots.binary_search_by_key(&number, |spot| spot.number) else { return Ok(None) };
+        let Spot { bytes, at, .. } = self.spots[spot];
         let mut piece = vec![0; bytes as usize];
         let mut read = self.file.read_exact_at(&mut piece, at);
         if read.as_ref().is_err_and(is_bad_sector) {
