@@ -118,6 +118,20 @@ fn a_disk_without_a_number_of_inodes_is_not_full() {
     site.stop().unwrap();
 }
 
+/// Who may only add cannot use up what removals need.
+#[test]
+fn a_client_that_adds_leaves_room_for_removals() {
+    for disk in [in_memory, on_ext4] {
+        let mut site = Site::new(disk(), run_seed("full_disk, adding"));
+        site.start().unwrap();
+        site.work().unwrap();
+        site.ballast_is_whole(Instant::now()).expect("a ballast");
+        site.fill(Filling::Bytes);
+        parts::restic::leaves_room_for_removals(&mut site).unwrap();
+        probe::life_goes_on(&mut site, &mut Row::default()).unwrap();
+    }
+}
+
 /// Planted: without a ballast removals are refused on a full disk, and the probe must say so.
 #[test]
 fn a_server_without_a_ballast_is_noticed() {

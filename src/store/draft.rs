@@ -13,6 +13,7 @@ use super::error::Error;
 use super::frame::FrameHeader;
 use super::operation::{Done, Operation};
 use super::shared::Shared;
+use super::space::Room;
 use crate::model::ChunkId;
 
 /// Frames that were sent to the storage thread and not yet appended, all uploads together.
@@ -25,15 +26,6 @@ pub struct NewFrame {
     pub header: FrameHeader,
     /// The stored bytes.
     pub stored: Vec<u8>,
-}
-
-/// What an upload's frames may use of the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Room {
-    /// What lies above the low water.
-    AboveLowWater,
-    /// Also what is kept free for records: for the little that must be stored before anything can be removed.
-    Reserve,
 }
 
 /// An upload in progress.
@@ -61,25 +53,22 @@ impl Draft {
         if !self.shared.log.has(place.volume) {
             return Ok(false);
         }
-        if self.shared.suspects.cover(place) && self.shared.log.read(place).is_err() {
+        if self.shared.suspects.cover(place) && self.shared.log.read_known(place, id).is_err() {
             return Ok(false);
         }
         self.pins.entry(place.volume).or_insert_with(|| self.shared.pins.pin(place.volume));
         Ok(true)
     }
 
-    /// Sends a frame to the log unless another draft has just sent it. Waits while too much is queued. Refused below the low
-    /// water, unless this draft may use what is left for records.
+    /// Sends a frame to the log unless another draft has just sent it. Waits while too much is queued. Refused where
+    /// there is not the room that this draft may use.
     pub fn append(&mut self, frame: NewFrame) -> Result<(), Error> {
         // First the room, then the claim and the sending as one: whoever sees the id as pending stands behind its frame in
         // the queue, so no commit that builds on it can come before it.
         let permit = self.shared.queue.acquire(frame.stored.len());
         let (id, bytes) = (frame.header.id, frame.stored.len());
         self.shared.claim(id, || {
-            match self.room {
-                Room::AboveLowWater => self.shared.announce(bytes)?,
-                Room::Reserve => self.shared.announce_for_reserve(bytes),
-            }
+            self.shared.announce(bytes, self.room)?;
             self.jobs.send(Job::Append(frame, permit)).map_err(|_| Error::Closed)
         })
     }

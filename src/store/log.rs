@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -19,9 +20,12 @@ use super::header::{Footer, VolumeHeader};
 use super::place::{Address, Place};
 use super::shape::Shape;
 use super::volume::Volume;
+use crate::model::ChunkId;
 
 /// Each open volume costs a descriptor, and 16 bytes for each of its blocks.
 const OPEN_VOLUMES_MAX: usize = 16;
+/// Nobody waits for the lists of many volumes.
+const LISTING_TIME: Duration = Duration::from_millis(50);
 /// The name a volume's directory gets before it is deleted.
 pub const DEAD_SUFFIX: &str = "dead";
 
@@ -160,6 +164,13 @@ impl Log {
         Cursor::new(&volume, place.address).frame()
     }
 
+    /// The same of a frame that is known by its id.
+    pub fn read_known(&self, place: Place, id: &ChunkId) -> Result<Frame, Error> {
+        let frame = self.read(place)?;
+        let reason = "it is another frame than the catalog says";
+        if frame.header.id == *id { Ok(frame) } else { Err(Error::BadFrame { place, reason }) }
+    }
+
     /// Whether readers took so much through the newest volume that the writer should close it.
     pub fn is_newest_due(&self, number: u32) -> bool {
         self.is_newest(number) && self.volume(number).is_ok_and(|volume| volume.is_due())
@@ -170,17 +181,17 @@ impl Log {
         volumes.last_key_value().is_some_and(|(newest, _)| *newest == number)
     }
 
-    /// Writes down where the blocks of an ended volume lie, the oldest for which that was not done, so that its first reader need
-    /// not look for them. What cannot be written is tried again at the next start.
-    pub fn write_a_list(&self) {
+    /// Writes down where the blocks of ended volumes lie, the oldest first for which that was not done, for a moment, so that their
+    /// first readers need not look for them. What cannot be written is tried again at the next start.
+    pub fn write_lists(&self) {
         let volumes = self.volumes.read().unwrap_or_else(PoisonError::into_inner).clone();
         let newest = volumes.keys().next_back().copied().unwrap_or(0);
-        let listed = self.listed_to.load(Ordering::Relaxed);
+        let (listed, begun) = (self.listed_to.load(Ordering::Relaxed), Instant::now());
         for (number, volume) in volumes.range(listed + 1..newest.max(listed + 1)) {
             self.listed_to.store(*number, Ordering::Relaxed);
             match volume.write_list() {
-                Ok(false) => {}
-                Ok(true) => return,
+                Ok(true) if begun.elapsed() > LISTING_TIME => return,
+                Ok(_) => {}
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
                     tracing::debug!(volume = number, error, "the list of a volume's blocks was not written");

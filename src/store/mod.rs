@@ -84,7 +84,7 @@ pub use self::access::{
 };
 pub use self::catalog::{Catalog, FileEntry, Files, VersionEntry};
 pub use self::check::{DamagedObject, DamagedVersion, Report};
-pub use self::draft::{Draft, NewFrame, Room};
+pub use self::draft::{Draft, NewFrame};
 pub use self::error::Error;
 pub use self::format_mend::{MendedFormat, mend_format};
 pub use self::frame::{COMPRESSED, Frame, FrameHeader, FrameKind};
@@ -98,6 +98,7 @@ pub use self::repos::{ObjectEntry, ObjectRow, Objects, RepoEntry, RepoOperation,
 use self::rows::Alarm;
 pub use self::rows::RunSummary;
 pub use self::shape::Segment;
+pub use self::space::Room;
 pub use self::transfer::{Counts, EXPORT_MAGIC, Imported, import};
 pub use self::writer::VolumeLimits;
 
@@ -249,30 +250,24 @@ impl Store {
     pub fn admit(&self, room: Room) -> Result<(), Error> {
         self.shared.watch.require()?;
         self.shared.home.require()?;
-        if room == Room::Reserve {
-            return Ok(());
-        }
+        let coming = self.shared.coming.load(Ordering::Acquire);
         // Room for one chunk of the largest size, or the first of them would be refused with its body half sent.
-        let coming = self.shared.coming.load(Ordering::Acquire) + u64::from(self.chunk_bytes()[2]);
-        if self.shared.space.admits_data(coming) { Ok(()) } else { Err(Error::NoSpace) }
+        let more = if room == Room::AboveLowWater { u64::from(self.chunk_bytes()[2]) } else { 0 };
+        if self.shared.space.admits(room, coming + more) { Ok(()) } else { Err(Error::NoSpace) }
     }
 
     /// Reads the frame of a chunk, manifest or part. One that is damaged is stored anew when its content comes again.
     pub fn read(&self, id: &ChunkId) -> Result<Frame, Error> {
         let place = self.catalog().place(id)?.ok_or(Error::NoChunk(*id))?;
-        let frame = self.shared.log.read(place).inspect_err(|error| {
-            if error.is_damage() && self.shared.home.is_there() {
-                self.shared.suspects.add(place);
-            }
-        })?;
+        let read = self.shared.log.read_known(place, id);
+        if read.as_ref().is_err_and(Error::is_damage) && self.shared.home.is_there() {
+            self.shared.suspects.add(place);
+        }
+        let frame = read?;
         if self.shared.log.is_newest_due(place.volume) && !self.shared.recycling.swap(true, Ordering::AcqRel) {
             self.jobs.send(Job::Recycle).map_err(|_| Error::Closed)?;
         }
-        if frame.header.id == *id {
-            Ok(frame)
-        } else {
-            Err(Error::BadFrame { place, reason: "it is another frame than the catalog says" })
-        }
+        Ok(frame)
     }
 
     /// Re-reads everything. Nobody may write meanwhile.
@@ -330,6 +325,19 @@ impl Store {
     }
 }
 
+impl Drop for Store {
+    /// The directory is locked until nothing of this process works on it any more.
+    fn drop(&mut self) {
+        let threads = std::mem::take(self.threads.get_mut().unwrap_or_else(PoisonError::into_inner));
+        if !threads.is_empty() {
+            let _ = self.jobs.send(Job::Abandon);
+        }
+        for thread in threads {
+            let _ = thread.join();
+        }
+    }
+}
+
 /// An error unless `dir` holds a store.
 pub fn require(dir: &Path) -> Result<(), Error> {
     format_file::require(dir)
@@ -360,7 +368,7 @@ fn keep_house(shared: &Shared, awake: &Receiver<()>) {
                 shared.watch.look();
                 if shared.home.is_there() {
                     shared.space.tend();
-                    shared.log.write_a_list();
+                    shared.log.write_lists();
                 }
                 continue;
             }

@@ -13,7 +13,7 @@ use super::error::Error;
 use super::home::{Home, Watch};
 use super::log::Log;
 use super::rows::Rows;
-use super::space::Space;
+use super::space::{Room, Space};
 use super::suspects::Suspects;
 use crate::model::ChunkId;
 
@@ -103,18 +103,13 @@ impl Shared {
     }
 
     /// Announces `bytes` for the disk, if there is room for them.
-    pub fn announce(&self, bytes: usize) -> Result<(), Error> {
+    pub fn announce(&self, bytes: usize, room: Room) -> Result<(), Error> {
         let coming = self.coming.fetch_add(bytes as u64, Ordering::AcqRel) + bytes as u64;
-        if self.space.admits_data(coming) {
+        if self.space.admits(room, coming) {
             return Ok(());
         }
         self.arrived(bytes);
         Err(Error::NoSpace)
-    }
-
-    /// Announces `bytes` that may use what is kept free for records.
-    pub fn announce_for_reserve(&self, bytes: usize) {
-        self.coming.fetch_add(bytes as u64, Ordering::AcqRel);
     }
 
     /// Announced bytes are on the disk, or will never be.

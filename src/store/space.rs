@@ -39,6 +39,17 @@ pub struct Space {
     ballast_bytes: u64,
 }
 
+/// What an upload may use of the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// What lies above the low water.
+    AboveLowWater,
+    /// Also a quarter of what is kept free for records: for what must be stored before much can be removed.
+    QuarterOfReserve,
+    /// Also half of it: for the little without which nothing is removed at all.
+    HalfOfReserve,
+}
+
 /// What is free.
 struct Free {
     bytes: u64,
@@ -58,11 +69,25 @@ impl Space {
         Ok(Self { dir: dir.to_owned(), ballast_bytes })
     }
 
-    /// Whether there is room for new data beside `coming` bytes that are on their way to the disk: as much as the ballast takes
-    /// must stay free for everything else.
-    pub fn admits_data(&self, coming: u64) -> bool {
-        let low = if self.ballast_bytes == 0 { 0 } else { self.ballast_bytes + coming };
-        self.free().is_none_or(|free| free.bytes >= low && free.inodes >= INODES_LOW)
+    /// Whether there is such room beside `coming` bytes that are on their way to the disk. For data as much as the ballast takes must
+    /// stay free; what may use the reserve leaves enough of it, free or as ballast, for records.
+    pub fn admits(&self, room: Room, coming: u64) -> bool {
+        if self.ballast_bytes == 0 {
+            return room != Room::AboveLowWater || self.free().is_none_or(|free| free.inodes >= INODES_LOW);
+        }
+        let Some(free) = self.free() else { return true };
+        let left = |bytes: u64| free.bytes.saturating_add(self.held_bytes()) >= bytes.saturating_add(coming);
+        match room {
+            Room::AboveLowWater => free.bytes >= self.ballast_bytes + coming && free.inodes >= INODES_LOW,
+            Room::QuarterOfReserve => left(self.ballast_bytes / 4 * 3),
+            Room::HalfOfReserve => left(self.ballast_bytes / 2),
+        }
+    }
+
+    /// What is left of the ballast.
+    fn held_bytes(&self) -> u64 {
+        let files = (0..FILES).filter(|number| self.file(*number).exists()).count() as u64;
+        files * (self.ballast_bytes / u64::from(FILES))
     }
 
     /// Gives up ballast, a file at a time, until a commit has room, or nothing is left of it. One to a volume that is `open` needs
@@ -201,6 +226,6 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let space = Space::of(home.path(), Some(0)).expect("a disk");
         space.tend();
-        assert!(space.admits_data(1 << 60) && held(home.path()) == 0);
+        assert!(space.admits(Room::AboveLowWater, 1 << 60) && held(home.path()) == 0);
     }
 }

@@ -22,6 +22,8 @@ pub enum Harm {
     Delete { path: String },
     /// Two files or directories change places.
     Swap { one: String, other: String },
+    /// Two stretches of a file, each of so many bytes, change places.
+    Trade { path: String, one: usize, other: usize, bytes: usize },
     /// A path is put back as it was in another copy: `yesterday`, `morning`, or `foreign`, which is another store.
     PutBack { path: String, from: String },
 }
@@ -37,6 +39,7 @@ impl Harm {
             Self::Append { .. } => "append",
             Self::Delete { .. } => "delete",
             Self::Swap { .. } => "swap",
+            Self::Trade { .. } => "swap two blocks",
             Self::PutBack { from, .. } if from == "foreign" => "put foreign",
             Self::PutBack { .. } => "put back",
         }
@@ -49,6 +52,7 @@ impl Harm {
             Self::Swap { one, .. } => one,
             Self::Flip { path, .. } | Self::Truncate { path, .. } | Self::Zero { path, .. } => path,
             Self::Append { path, .. } | Self::Delete { path } | Self::PutBack { path, .. } => path,
+            Self::Trade { path, .. } => path,
         }
     }
 
@@ -70,6 +74,10 @@ impl Harm {
                 let before = image.clone();
                 image.put(one, &before, other);
                 image.put(other, &before, one);
+            }
+            Self::Trade { path, one, other, bytes } => {
+                let (before, behind) = image.file_mut(path).split_at_mut(*other);
+                before[*one..][..*bytes].swap_with_slice(&mut behind[..*bytes]);
             }
             Self::PutBack { path, from } => image.put(path, shape.before(from), path),
         }
@@ -93,6 +101,9 @@ pub enum Class {
     Format,
     Clean,
     Newest,
+    VolumeList,
+    RunList,
+    FormatCopy,
     Other,
 }
 
@@ -110,6 +121,9 @@ impl Class {
             (_, true, "conf") => Class::RunConf,
             (_, true, _) if name.starts_with("snap.") => Class::RunSnap,
             (false, false, "FORMAT") => Class::Format,
+            (true, _, "pieces") => Class::VolumeList,
+            (_, true, "pieces") => Class::RunList,
+            (false, false, "FORMAT.copy") => Class::FormatCopy,
             (false, false, "clean") => Class::Clean,
             (false, false, "newest") => Class::Newest,
             _ if is_volume(path) || path == "volumes" => Class::VolumeDir,
@@ -134,6 +148,9 @@ impl Class {
             Self::Format => "FORMAT",
             Self::Clean => "clean",
             Self::Newest => "newest",
+            Self::VolumeList => "volume, pieces",
+            Self::RunList => "catalog run, pieces",
+            Self::FormatCopy => "FORMAT.copy",
             Self::Other => "something else",
         }
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How often a class of files is chosen for a flip, in relation to the others; a shape may lack some.
-const WEIGHTS: [(Class, u64); 11] = [
+const WEIGHTS: [(Class, u64); 14] = [
     (Class::SealedDb, 30),
     (Class::OpenDb, 20),
     (Class::CrashedDb, 15),
@@ -20,6 +20,9 @@ const WEIGHTS: [(Class, u64); 11] = [
     (Class::Format, 4),
     (Class::Clean, 4),
     (Class::Newest, 4),
+    (Class::VolumeList, 6),
+    (Class::RunList, 3),
+    (Class::FormatCopy, 2),
 ];
 
 /// A damage and the store it is done to.
@@ -100,6 +103,8 @@ pub fn losses(shape: &Shape, random: &mut Random) -> Vec<Trial> {
         harms.extend(swaps(&files));
     }
     harms.extend(of_directories(shape));
+    let files = shape.now.files().filter(|path| is_ended(shape, path));
+    files.for_each(|path| harms.extend(trades(shape, path, random)));
     let volumes: Vec<String> =
         shape.now.directories().filter(|path| is_volume(path)).map(|it| format!("{it}/db")).collect();
     let whole: Vec<&str> = volumes.iter().map(String::as_str).filter(|path| shape.now.has(path)).collect();
@@ -143,6 +148,31 @@ fn pages_in_use(bytes: &[u8]) -> Vec<usize> {
 fn swaps(files: &[&str]) -> Vec<Harm> {
     let pairs = files.windows(2).map(|pair| Harm::Swap { one: pair[0].to_owned(), other: pair[1].to_owned() });
     pairs.collect()
+}
+
+fn is_ended(shape: &Shape, path: &str) -> bool {
+    matches!(Class::of(path, &shape.newest_volume()), Class::SealedDb | Class::CrashedDb)
+}
+
+/// Some blocks of a file in the places of others of their length: whoever believed an old list of them would read the wrong ones.
+fn trades(shape: &Shape, path: &str, random: &mut Random) -> Vec<Harm> {
+    let bytes = shape.now.file(path).expect("a file");
+    let mut by_length: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for at in memchr::memmem::find_iter(bytes, b"RBk1") {
+        let length = bytes.get(at + 12..at + 16).map(|word| u32::from_le_bytes(word.try_into().expect("four bytes")));
+        by_length.entry(length.unwrap_or(0)).or_default().push(at);
+    }
+    by_length
+        .retain(|length, places| places.len() > 1 && places[places.len() - 1] + *length as usize + 40 <= bytes.len());
+    let mut alike: Vec<_> = by_length.into_iter().collect();
+    while alike.len() > 3 {
+        alike.swap_remove(random.below(alike.len() as u64) as usize);
+    }
+    let trade = |(length, places): (u32, Vec<usize>)| {
+        let bytes = 40 + length as usize;
+        Harm::Trade { path: path.to_owned(), one: places[0], other: places[places.len() - 1], bytes }
+    };
+    alike.into_iter().map(trade).collect()
 }
 
 fn of_directories(shape: &Shape) -> Vec<Harm> {

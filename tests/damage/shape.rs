@@ -13,6 +13,7 @@ use rbackup::service::Services;
 use rbackup::store::Segment;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Every shape's name, the size of its segments, and the past it has.
 pub const SHAPES: [(&str, u32, Past); 6] = [
@@ -20,6 +21,7 @@ pub const SHAPES: [(&str, u32, Past); 6] = [
         builder.day(14);
         builder.note("yesterday");
         builder.day(12);
+        builder.lists();
         builder.evening();
     }),
     ("killed", MIB, |builder| {
@@ -43,6 +45,7 @@ pub const SHAPES: [(&str, u32, Past); 6] = [
         builder.killed(8);
         builder.note("yesterday");
         builder.day(12);
+        builder.lists();
         builder.evening();
     }),
     ("rebuilt", MIB, |builder| {
@@ -66,6 +69,8 @@ pub const BEGUN: &str = "begun";
 /// The shape with small segments.
 pub const FINE: &str = "fine";
 const MIB: u32 = 1 << 20;
+/// A second on a machine with nothing else to do.
+const LISTS_LIMIT: Duration = Duration::from_secs(30);
 
 /// What happens to a store before it is damaged.
 pub type Past = fn(&mut Builder);
@@ -173,6 +178,23 @@ impl Builder {
     pub fn day(&mut self, uploads: u32) {
         let services = self.open();
         self.work(&services, uploads);
+        self.close(&services);
+    }
+
+    /// A start in which nothing happens, until it is written down where the blocks of the ended volumes lie.
+    pub fn lists(&mut self) {
+        let services = self.open();
+        let lists = || {
+            Image::read(&self.data())
+                .files()
+                .filter(|path| path.starts_with("volumes/") && path.ends_with("/pieces"))
+                .count()
+        };
+        let begun = Instant::now();
+        while lists() + 1 < Image::read(&self.data()).directories().filter(|path| is_volume(path)).count() {
+            assert!(begun.elapsed() < LISTS_LIMIT, "{} lists were written", lists());
+            std::thread::sleep(Duration::from_millis(50));
+        }
         self.close(&services);
     }
 

@@ -79,12 +79,12 @@ impl Services {
 /// `unlock`, `forget` and `prune` begin with a lock, and `prune` removes nothing before it has written an index: on a full disk
 /// these are what frees it.
 fn room_for(name: ObjectName, length: Option<u64>) -> Room {
-    let bytes_max = match name.kind() {
-        ObjectKind::Locks => limits::RESERVE_LOCK_BYTES_MAX,
-        ObjectKind::Index => limits::RESERVE_INDEX_BYTES_MAX,
-        _ => 0,
+    let (room, bytes_max) = match name.kind() {
+        ObjectKind::Locks => (Room::HalfOfReserve, limits::RESERVE_LOCK_BYTES_MAX),
+        ObjectKind::Index => (Room::QuarterOfReserve, limits::RESERVE_INDEX_BYTES_MAX),
+        _ => return Room::AboveLowWater,
     };
-    if length.is_some_and(|length| length <= bytes_max) { Room::Reserve } else { Room::AboveLowWater }
+    if length.is_some_and(|length| length <= bytes_max) { room } else { Room::AboveLowWater }
 }
 
 fn require_length(bytes: u64) -> Result<(), Error> {

@@ -59,6 +59,8 @@ pub enum Job {
     Recycle,
     /// A reader met a damaged page of the catalog: make it anew.
     Mend,
+    /// End at once, as after a crash.
+    Abandon,
     /// Write everything out and end.
     Close(Sender<Result<Mark, Error>>),
 }
@@ -138,9 +140,13 @@ impl Keeper {
                 }
                 Ok(job) => {
                     let shared = Arc::clone(&self.shared);
-                    if let Some(Job::Close(reply)) = shared.watch.during(|| self.gather(job, jobs)) {
-                        let _ = reply.send(self.close());
-                        return;
+                    match shared.watch.during(|| self.gather(job, jobs)) {
+                        Some(Job::Close(reply)) => {
+                            let _ = reply.send(self.close());
+                            return;
+                        }
+                        Some(_) => return,
+                        None => {}
                     }
                     self.mend_catalog();
                 }
@@ -154,7 +160,7 @@ impl Keeper {
         }
     }
 
-    /// Takes `job` and all that waits behind it, then syncs if anybody waits for it. A close is handed back.
+    /// Takes `job` and all that waits behind it, then syncs if anybody waits for it. What ends it is handed back.
     fn gather(&mut self, job: Job, jobs: &Receiver<Job>) -> Option<Job> {
         let began = Instant::now();
         let mut next = Some(job);
@@ -181,6 +187,7 @@ impl Keeper {
                 Job::Recycle => self.recycle(),
                 // Done after every job, when nobody waits for a sync any more.
                 Job::Mend => {}
+                Job::Abandon => return Some(job),
                 Job::Close(_) => {
                     self.finish();
                     self.do_again();
