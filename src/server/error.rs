@@ -303,7 +303,7 @@ fn told_by_service(error: &service::Error) -> Told {
         E::DamagedObject { .. } => {
             told(S::INTERNAL_SERVER_ERROR, "damaged", "The stored content of this object is damaged.")
         }
-        E::NotRepository { .. } | E::Unreadable(_) | E::Internal(_) => {
+        E::NotRepository { .. } | E::OtherRepo | E::NotFile | E::Unreadable(_) | E::Internal(_) => {
             told(S::INTERNAL_SERVER_ERROR, "internal", INTERNAL)
         }
     }

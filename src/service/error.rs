@@ -135,11 +135,19 @@ pub enum Error {
         bytes_max: u64,
     },
     /// A directory that should be a repository is none.
-    #[error("{} is no repository of restic's: it has no file config", dir.display())]
+    #[error("{} is no repository of restic's: it needs a file config and a directory data, and links are not followed", dir.display())]
     NotRepository {
         /// The directory.
         dir: PathBuf,
     },
+    /// A repository is to be taken over into one that is another.
+    #[error(
+        "a repository of that name is there and is another one; nothing was taken over: choose another name, or remove it"
+    )]
+    OtherRepo,
+    /// Something in a repository's directory is neither a file nor a directory.
+    #[error("it is no file, and links are not followed")]
+    NotFile,
     /// A file outside of the store could not be read.
     #[error("it cannot be read")]
     Unreadable(#[source] io::Error),

@@ -201,10 +201,7 @@ fn parse(text: &str) -> HashMap<String, Proof> {
         let line_number = number + 1;
         let user = line.split_once(':').filter(|(name, _)| is_name(name));
         let Some((name, proof)) = user.and_then(|(name, hash)| Some((name, proof_of(hash)?))) else {
-            tracing::warn!(
-                line_number,
-                "a line of the password file is ignored: no name, or neither bcrypt nor {{SHA}}"
-            );
+            tracing::warn!(line_number, "a line of the password file is ignored: {}", why_ignored(line));
             continue;
         };
         if met.insert(name) {
@@ -212,6 +209,14 @@ fn parse(text: &str) -> HashMap<String, Proof> {
         }
     }
     users
+}
+
+/// `htpasswd` without a flag writes a kind that is not read here.
+fn why_ignored(line: &str) -> &'static str {
+    match line.split_once(':') {
+        Some((_, hash)) if hash.starts_with("$apr1$") => "$apr1$ is not supported; make it with `htpasswd -B`",
+        _ => "no name, or neither bcrypt nor {SHA}",
+    }
 }
 
 /// Names that are safe as the first segment of a repository's path.
@@ -262,6 +267,14 @@ mod tests {
             }
         }
         assert!(users.remembers("ann", &secret("secret")) && !users.remembers("ann", &secret("Secret")));
+    }
+
+    #[test]
+    fn whoever_has_apaches_own_kind_is_told_how_to_make_another() {
+        assert!(why_ignored("ann:$apr1$x$y").contains("htpasswd -B"));
+        for line in ["ann:$5$x$y", "ann", "", ":$apr"] {
+            assert!(!why_ignored(line).contains("apr1"), "{line}");
+        }
     }
 
     #[test]

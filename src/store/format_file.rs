@@ -22,6 +22,10 @@ const COPY: &str = "FORMAT.copy";
 /// What was damaged is kept under this name.
 const DAMAGED: &str = "FORMAT.damaged";
 const VERSION: u32 = 1;
+/// What helps whoever points this program at another server's directory.
+const RESTIC_HINT: &str = " (a restic repository: `rbackup repo import` takes it over)";
+/// So many entries of a directory are looked at for that: it may be anybody's, and the sentence is wanted now.
+const LOOKED_AT: usize = 100;
 /// What the cutter can cut; it needs even numbers.
 const CHUNK_BYTES_MIN: u32 = 64;
 const CHUNK_BYTES_MAX: u32 = 16 << 20;
@@ -85,7 +89,8 @@ pub fn lock(dir: &Path) -> Result<File, Error> {
         return Err(if dir.join(COPY).exists() {
             Error::BadFormat { dir: dir.to_owned(), reason: "is not there".to_owned() }
         } else {
-            foreign(dir, "it is not empty and has no FORMAT file")
+            let hint = if has_restic(dir) { RESTIC_HINT } else { "" };
+            foreign(dir, &format!("it is not empty and has no FORMAT file{hint}"))
         });
     }
     lock_file(dir)
@@ -260,6 +265,15 @@ fn sum(head: &str) -> String {
     blake3::hash(head.as_bytes()).to_hex()[..16].to_owned()
 }
 
+/// Whether this is a repository of restic's, or has one in it or one below: where a rest-server or rclone kept them. A look, for a
+/// sentence: what cannot be read is none.
+fn has_restic(dir: &Path) -> bool {
+    let below =
+        |dir: &Path| fs::read_dir(dir).into_iter().flatten().take(LOOKED_AT).flatten().map(|entry| entry.path());
+    let is_repo = |dir: &Path| dir.join("config").is_file() && dir.join("data").is_dir();
+    is_repo(dir) || below(dir).any(|dir| is_repo(&dir) || below(&dir).any(|dir| is_repo(&dir)))
+}
+
 fn foreign(dir: &Path, reason: &str) -> Error {
     Error::Foreign { dir: dir.to_owned(), reason: reason.to_owned() }
 }
@@ -267,6 +281,20 @@ fn foreign(dir: &Path, reason: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_of_another_server_is_told_from_any_other() {
+        for (repo, told) in [("", true), ("photos", true), ("ann/photos", true), ("a/b/c", false)] {
+            let home = tempfile::tempdir().expect("a directory");
+            let repo = home.path().join(repo);
+            fs::create_dir_all(repo.join("data")).expect("made");
+            assert!(!has_restic(home.path()), "data alone is nothing");
+            fs::write(repo.join("config"), b"x").expect("written");
+            let refused = lock(home.path()).expect_err("not empty").to_string();
+            assert!(refused.contains("has no FORMAT file"), "{refused}");
+            assert_eq!(refused.contains("repo import"), told, "{}: {refused}", repo.display());
+        }
+    }
 
     #[test]
     fn a_format_is_read_back_and_no_changed_byte_of_it_is_accepted() {

@@ -44,6 +44,13 @@ fn what_cannot_be_meant_ends_with_2_and_makes_nothing() {
         &["serve", "restic", "--cert", "/cert.pem", "photos"],
         &["serve", "restic", "photos", "--addr"],
         &["serve", "restic", "--stdio", "--log", "loud", "photos"],
+        &["serve", "restic", "--client-ca", "/ca.pem", "photos"],
+        &["serve", "restic", "photos", "--client-ca=/ca.pem"],
+        &["serve", "restic", "--user-from-header", "X-User", "photos"],
+        &["serve", "restic", "--stdio", "--user-from-header=X-User", "photos"],
+        &["serve", "restic", "--auth-proxy", "/bin/who", "photos"],
+        &["serve", "restic", "--read-only", "photos"],
+        &["serve", "restic", "--min-tls-version", "tls1.3", "photos"],
     ] {
         let ended = run(&site, "rbackup", words);
         assert_eq!(ended.code, Some(2), "{words:?}: {}", ended.stderr);
@@ -54,11 +61,34 @@ fn what_cannot_be_meant_ends_with_2_and_makes_nothing() {
         &["--no-auth", "--max-size", "1000"],
         &["--proxy-auth-username", "X-User"],
         &["--no-auth", "--tls-cert", "/cert.pem"],
+        &["--no-auth", "--tls", "--tls-min-ver", "1.3"],
     ] {
         let ended = run(&site, "rest-server", words);
         assert_eq!(ended.code, Some(2), "rest-server {words:?}: {}", ended.stderr);
     }
     assert!(!site.data().exists());
+}
+
+#[test]
+fn what_says_who_may_come_is_obeyed_or_refused_in_the_environment_too() {
+    let site = Site::new("refused");
+    let listen = ["serve", "restic", "--addr", "127.0.0.1:0", "photos"];
+    let said =
+        [("RCLONE_CLIENT_CA", "/ca.pem"), ("RCLONE_USER_FROM_HEADER", "X-User"), ("RCLONE_MIN_TLS_VERSION", "tls1.3")];
+    for (name, value) in said {
+        let ended = Running::of(site.program_as("rbackup").args(listen).env(name, value)).end();
+        assert_eq!(ended.code, Some(2), "{name}: {}", ended.stderr);
+        assert!(ended.stderr.contains("who may do what"), "{name}: {}", ended.stderr);
+        assert!(!site.data().exists(), "{name}");
+    }
+    let stdio = ["serve", "restic", "--stdio", "photos"];
+    let ended = Running::of(site.program_as("rbackup").args(stdio).envs(said)).end();
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "nothing listens there");
+    let kept = [("RCLONE_MIN_TLS_VERSION", "tls1.2"), ("RCLONE_CLIENT_CA", "")];
+    let words = [&listen[..], &["--realm", "nas", "--salt", "x", "--allow-origin", "*"]].concat();
+    let server = Listening::start_in(&site, "rbackup", &words, &kept);
+    assert_eq!(server.ask("GET", "/a/config", b"").status, 404, "what closes nothing is ignored");
+    server.stop();
 }
 
 #[test]

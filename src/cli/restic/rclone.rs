@@ -36,7 +36,8 @@ that directory is the data directory. It is made on first use.
   --config FILE.toml   RBackup's own configuration (RBACKUP_CONFIG); other files are rclone's and ignored
   --log LEVEL          what goes to stderr: error, warn, info, debug or trace (RBACKUP_LOG)
 
-Each flag of the first part can be given as RCLONE_FLAG_NAME. Other flags of rclone's are ignored.
+Each flag of the first part can be given as RCLONE_FLAG_NAME. Other flags of rclone's are ignored, except those that say who may
+come: --client-ca and --user-from-header and --min-tls-version tls1.3 are refused.
   restic -r rclone:photos -o rclone.program=rbackup init
   restic -r rclone:photos -o rclone.program='ssh nas rbackup' init
 ";
@@ -47,8 +48,15 @@ const SWITCHES: [&str; 3] = ["stdio", "append-only", "private-repos"];
 /// Ours.
 const OWN_VALUED: [&str; 3] = ["data", "config", "log"];
 const OWN_SWITCHES: [&str; 2] = ["no-verify-upload", "help"];
+/// They say who may come, and are not obeyed here: ignoring one would open what it closes. The environment may give the first three.
+const REFUSED_VALUED: [&str; 3] = ["client-ca", "user-from-header", "auth-proxy"];
+const REFUSED_SWITCHES: [&str; 1] = ["read-only"];
+/// No TLS is spoken here below 1.2, so only what asks for more is refused.
+const MIN_TLS: &str = "min-tls-version";
+const MIN_TLS_KEPT: [&str; 3] = ["tls1.0", "tls1.1", "tls1.2"];
+const REFUSED_ENVIRONMENT: [&str; 3] = ["client-ca", "user-from-header", MIN_TLS];
 /// What people give rclone besides; those that take a value must not swallow REMOTE, nor leave theirs to be taken for it.
-const FOREIGN_VALUED: [&str; 28] = [
+const FOREIGN_VALUED: [&str; 25] = [
     "bwlimit",
     "transfers",
     "checkers",
@@ -67,15 +75,12 @@ const FOREIGN_VALUED: [&str; 28] = [
     "user-agent",
     "realm",
     "salt",
-    "client-ca",
-    "min-tls-version",
     "server-read-timeout",
     "server-write-timeout",
     "max-header-bytes",
     "allow-origin",
     "template",
     "response-header",
-    "user-from-header",
     "temp-dir",
 ];
 const FOREIGN_SWITCHES: [&str; 14] = [
@@ -96,9 +101,12 @@ const FOREIGN_SWITCHES: [&str; 14] = [
 ];
 
 fn kind(name: &str) -> Kind {
-    let lists: [(Kind, &[&str]); 7] = [
+    let lists: [(Kind, &[&str]); 10] = [
         (Kind::Valued, &VALUED),
         (Kind::Valued, &OWN_VALUED),
+        (Kind::Valued, &REFUSED_VALUED),
+        (Kind::Valued, &[MIN_TLS]),
+        (Kind::Switch, &REFUSED_SWITCHES),
         (Kind::Switch, &SWITCHES),
         (Kind::Switch, &OWN_SWITCHES),
         (Kind::Switch, &["h"]),
@@ -114,9 +122,16 @@ pub fn run(words: &[String]) -> Result<ExitCode, Failure> {
         print(HELP);
         return Ok(ExitCode::SUCCESS);
     }
+    refuse(&typed)?;
     let typed_credentials = ["user", "pass", "htpasswd"].into_iter().find(|name| typed.has(name));
     let typed = typed.with_environment("RCLONE", &[&VALUED[..], &SWITCHES[..]].concat(), environment);
     let typed = typed.with_environment("RBACKUP", &OWN_VALUED, environment);
+    let typed = match typed.is_on("stdio")? {
+        // What closes a listener says nothing where none is opened.
+        true => typed,
+        false => typed.with_environment("RCLONE", &REFUSED_ENVIRONMENT, environment),
+    };
+    refuse(&typed)?;
     let [remote] = &typed.words[..] else {
         return Err(Failure::Usage("give one REMOTE; see rbackup serve restic --help".to_owned()));
     };
@@ -132,6 +147,24 @@ pub fn run(words: &[String]) -> Result<ExitCode, Failure> {
         return Err(Failure::Usage(sentence));
     }
     pump(&typed, remote, config)
+}
+
+fn refuse(typed: &Typed) -> Result<(), Failure> {
+    let mut wanted = None;
+    for name in REFUSED_VALUED {
+        wanted = wanted.or(typed.one(name)?.map(|_| name.to_owned()));
+    }
+    for name in REFUSED_SWITCHES {
+        wanted = wanted.or(typed.is_on(name)?.then(|| name.to_owned()));
+    }
+    let tls = typed.one(MIN_TLS)?.filter(|version| !MIN_TLS_KEPT.contains(&version.as_str()));
+    match wanted.or(tls.map(|version| format!("{MIN_TLS} {version}"))) {
+        None => Ok(()),
+        Some(flag) => {
+            let wrong = "typed or as an RCLONE_ variable, is not supported here, and leaving it out would change who may do what";
+            Err(Failure::Usage(format!("--{flag}, {wrong}")))
+        }
+    }
 }
 
 fn environment(name: &str) -> Option<String> {

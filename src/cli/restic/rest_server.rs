@@ -26,14 +26,18 @@ Usage: rest-server [flags]
 
 const VALUED: [&str; 5] = ["path", "listen", "htpasswd-file", "tls-cert", "tls-key"];
 const SWITCHES: [&str; 6] = ["no-auth", "append-only", "private-repos", "no-verify-upload", "tls", "help"];
-const FOREIGN_VALUED: [&str; 3] = ["log", "cpu-profile", "tls-min-ver"];
+const FOREIGN_VALUED: [&str; 2] = ["log", "cpu-profile"];
 const FOREIGN_SWITCHES: [&str; 4] = ["debug", "prometheus", "prometheus-no-auth", "group-accessible-repos"];
 /// They bound or open what is served: not obeying them silently would be worse than not starting.
 const REFUSED: [&str; 2] = ["max-size", "proxy-auth-username"];
+/// No TLS is spoken here below 1.2, so only what asks for more is refused.
+const MIN_TLS: &str = "tls-min-ver";
+const MIN_TLS_KEPT: [&str; 3] = ["1.0", "1.1", "1.2"];
 
 fn kind(name: &str) -> Kind {
-    let lists: [(Kind, &[&str]); 6] = [
+    let lists: [(Kind, &[&str]); 7] = [
         (Kind::Valued, &VALUED),
+        (Kind::Valued, &[MIN_TLS]),
         (Kind::Valued, &REFUSED),
         (Kind::Switch, &SWITCHES),
         (Kind::Switch, &["h"]),
@@ -88,6 +92,9 @@ fn refuse(typed: &Typed) -> Result<(), Failure> {
     }
     if let Some(name) = REFUSED.into_iter().find(|name| typed.has(name)) {
         return wrong(format!("--{name} is not supported here, and leaving it out would change who may do what"));
+    }
+    if let Some(version) = typed.one(MIN_TLS)?.filter(|version| !MIN_TLS_KEPT.contains(&version.as_str())) {
+        return wrong(format!("--{MIN_TLS} {version} is not supported here; TLS 1.2 is the least that is spoken"));
     }
     if !typed.is_on("tls")? && (typed.has("tls-cert") || typed.has("tls-key")) {
         return wrong("--tls-cert and --tls-key need --tls".to_owned());

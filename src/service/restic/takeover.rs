@@ -1,7 +1,8 @@
 //! Taking over the directory of a rest-server, of `rclone serve restic`, or of restic itself: all three have the same files.
 //!
 //! Promises: every object's content is compared with its name before it counts, and the configuration comes last, so that what was
-//! interrupted is no repository yet; running it again goes on. Never: changes the directory, or takes a lock over.
+//! interrupted is no repository yet; running it again goes on. What is left out is told. Never: changes the directory, takes a lock
+//! over, follows a link below the directory, or puts a repository into another one.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -23,7 +24,7 @@ pub struct Takeover {
     pub objects: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Files whose content is not what their name says, or that could not be read; each was told.
+    /// Files whose content is not what their name says or that could not be read, and what is no file; each was told.
     pub refused: u64,
 }
 
@@ -36,17 +37,45 @@ impl Services {
         refused: &mut dyn FnMut(&Path, &Error),
     ) -> Result<Takeover, Error> {
         let config = dir.join(ObjectKind::Config.word());
-        if !config.is_file() {
+        if !is_regular(&config) || !is_directory(&dir.join(ObjectKind::Data.word())) {
             return Err(Error::NotRepository { dir: dir.to_owned() });
         }
+        let found = KINDS.map(|kind| Found::of(&dir.join(kind.word()), kind));
+        let found: Vec<Found> = found.into_iter().collect::<io::Result<_>>().map_err(unreadable)?;
+        self.require_same_repo(access, &config, &found)?;
         let mut takeover = Takeover::default();
-        for kind in KINDS {
-            for (name, path) in objects_in(&dir.join(kind.word()), kind).map_err(unreadable)? {
+        for Found { objects, strange } in found {
+            for path in strange {
+                takeover.refused += 1;
+                refused(&path, &Error::NotFile);
+            }
+            for (name, path) in objects {
                 self.take_object(access, name, &path, &mut takeover, refused)?;
             }
         }
         self.take_object(access, ObjectName::CONFIG, &config, &mut takeover, refused)?;
         Ok(takeover)
+    }
+
+    /// Nobody could take two repositories apart again. The same configuration is the same repository. Without one, what is there
+    /// must be what an interrupted import left: objects of this directory and no others.
+    fn require_same_repo(&self, access: &RepoAccess, config: &Path, found: &[Found]) -> Result<(), Error> {
+        if self.inner.object(access, ObjectName::CONFIG)?.is_some() {
+            return match self.copy_in(access, ObjectName::CONFIG, config) {
+                Ok(_) => Ok(()),
+                Err(Error::ObjectExists) => Err(Error::OtherRepo),
+                Err(error) => Err(error),
+            };
+        }
+        for (kind, found) in KINDS.into_iter().zip(found) {
+            for object in self.list_objects(access, kind)? {
+                let (name, _) = object?;
+                if found.objects.binary_search_by(|(other, _)| other.cmp(&name)).is_err() {
+                    return Err(Error::OtherRepo);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn take_object(
@@ -91,29 +120,52 @@ impl Services {
     }
 }
 
-/// Files with an object's name, in this directory or one below: `data/ab/abcd…`. Anything else is none of restic's.
-fn objects_in(dir: &Path, kind: ObjectKind) -> io::Result<Vec<(ObjectName, PathBuf)>> {
-    let mut found = Vec::new();
-    let mut open = vec![(dir.to_owned(), 0)];
-    while let Some((dir, depth)) = open.pop() {
-        let entries = match fs::read_dir(&dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            entries => entries?,
-        };
-        for entry in entries {
+/// What there is of one kind.
+#[derive(Default)]
+struct Found {
+    /// Files with an object's name, in its order.
+    objects: Vec<(ObjectName, PathBuf)>,
+    /// Links and the like: what they lead to may be an object, and may be anything else on the machine.
+    strange: Vec<PathBuf>,
+}
+
+impl Found {
+    /// Looks in this directory and in those in it: `data/ab/abcd…`. Files with other names are none of restic's.
+    fn of(dir: &Path, kind: ObjectKind) -> io::Result<Self> {
+        let mut found = Self::default();
+        match fs::symlink_metadata(dir) {
+            Ok(about) if about.is_dir() => found.look(dir, kind, true)?,
+            Ok(_) => found.strange.push(dir.to_owned()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        found.objects.sort();
+        found.strange.sort();
+        Ok(found)
+    }
+
+    fn look(&mut self, dir: &Path, kind: ObjectKind, is_top: bool) -> io::Result<()> {
+        for entry in fs::read_dir(dir)? {
             let entry = entry?;
             let (path, about) = (entry.path(), entry.file_type()?);
-            if about.is_dir() && depth == 0 {
-                open.push((path, 1));
-            } else if about.is_file()
-                && let Some(name) = entry.file_name().to_str().and_then(|name| ObjectName::parse(kind, name))
-            {
-                found.push((name, path));
+            let name = entry.file_name().to_str().and_then(|name| ObjectName::parse(kind, name));
+            match name {
+                _ if about.is_dir() && is_top => self.look(&path, kind, false)?,
+                Some(name) if about.is_file() => self.objects.push((name, path)),
+                None if about.is_file() || about.is_dir() => {}
+                _ => self.strange.push(path),
             }
         }
+        Ok(())
     }
-    found.sort();
-    Ok(found)
+}
+
+fn is_regular(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|about| about.is_file())
+}
+
+fn is_directory(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|about| about.is_dir())
 }
 
 fn unreadable(error: io::Error) -> Error {

@@ -124,3 +124,77 @@ fn a_directory_of_another_server_is_taken_over() {
     assert!(home.get("GET", &large).expect(200).body == vec![1; 3_000_000]);
     assert_eq!(home.list("/restic/damaged/", "data").len(), 3, "the wrong one is not there");
 }
+
+fn import(home: &super::Home, dir: &Path, repo: &str) -> Output {
+    home.house.run(&["repo", "import", "--account", "anna", dir.to_str().expect("a plain path"), repo])
+}
+
+#[test]
+fn a_repository_is_not_taken_over_into_another() {
+    let home = home();
+    let dir = directory(&home.house);
+    let names = |kind: &str| home.list("/restic/photos/", kind).len();
+    // Another configuration, objects that are not the directory's without any, and the directory's own.
+    home.post("/restic/photos/config", b"another configuration").expect(200);
+    home.put("/restic/loose/", "data", b"of somebody else");
+    home.put("/restic/begun/", "data", &[2; 10]);
+    home.put("/restic/begun/", "locks", b"a lock");
+    for repo in ["photos", "loose"] {
+        let refused = import(&home, &dir, repo);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(said.contains("is another one; nothing was taken over"), "{repo}: {said}");
+    }
+    assert_eq!((names("data"), names("index"), names("keys")), (0, 0, 0), "nothing was taken");
+    assert_eq!(home.list("/restic/loose/", "data").len(), 1);
+    assert_eq!(home.get("GET", "/restic/photos/config").expect(200).body, b"another configuration");
+    for _ in 0..2 {
+        let taken = import(&home, &dir, "begun");
+        assert!(taken.status.success(), "an import goes on: {taken:?}");
+    }
+    assert_eq!(home.list("/restic/begun/", "data").len(), 3);
+}
+
+#[test]
+fn what_is_no_file_is_told_and_what_is_no_repository_refused() {
+    let home = home();
+    let dir = directory(&home.house);
+    let shard = sha256_hex(&[2; 10])[..2].to_owned();
+    let elsewhere = home.house.beside("elsewhere");
+    fs::rename(dir.join("data").join(&shard), &elsewhere).expect("moved");
+    link(&elsewhere, &dir.join("data").join(&shard));
+    let key = dir.join("keys").join(sha256_hex(b"keys"));
+    fs::rename(&key, home.house.beside("key")).expect("moved");
+    link(&home.house.beside("key"), &key);
+    let taken = import(&home, &dir, "photos");
+    assert_eq!(taken.status.code(), Some(15), "{taken:?}");
+    let said = String::from_utf8_lossy(&taken.stderr).into_owned();
+    for path in [dir.join("data").join(&shard), key] {
+        assert!(said.contains(path.to_str().expect("plain")), "{said}");
+    }
+    assert!(said.contains("links are not followed"), "{said}");
+    assert_eq!((home.list("/restic/photos/", "data").len(), home.list("/restic/photos/", "keys").len()), (2, 0));
+    // A directory without data, with a link to it, with a link for its configuration.
+    let data = home.house.beside("data-elsewhere");
+    fs::rename(dir.join("data"), &data).expect("moved");
+    let refused = |repo: &str| {
+        let refused = import(&home, &dir, repo);
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("no repository of restic's"), "{refused:?}");
+    };
+    refused("no-data");
+    link(&data, &dir.join("data"));
+    refused("linked-data");
+    fs::remove_file(dir.join("data")).expect("removed");
+    fs::rename(&data, dir.join("data")).expect("moved back");
+    fs::rename(dir.join("config"), home.house.beside("config")).expect("moved");
+    link(&home.house.beside("config"), &dir.join("config"));
+    refused("linked-config");
+    for repo in ["no-data", "linked-data", "linked-config"] {
+        assert_eq!(home.house.run(&["repo", "show", "--account", "anna", repo]).status.code(), Some(10), "{repo}");
+    }
+}
+
+fn link(to: &Path, path: &Path) {
+    std::os::unix::fs::symlink(to, path).expect("linked");
+}
