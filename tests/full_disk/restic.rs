@@ -15,8 +15,9 @@ const NAME: &str = "000000000000000000000000000000000000000000000000000000000000
 /// The first line of an answer.
 type Answered = Result<String, String>;
 
-/// An index has this much less of the ballast to itself than a lock.
+/// With so many of the sixteen files of the ballast, more is left than an index must leave: three quarters …
 const FOR_AN_INDEX: usize = 13;
+/// … and than a lock must: half.
 const FOR_A_LOCK: usize = 9;
 
 /// What restic stores before it removes anything is taken, as long as so many `files` of the ballast are there; as much under the same
@@ -82,9 +83,9 @@ pub fn leaves_room_for_removals(site: &mut Site) -> Result<(), String> {
             let at = format!("/restic/full/{kind}/{}", sha256_hex(&content));
             let length = format!("Content-Length: {bytes}\r\n");
             match status_line(&format!("POST {at}"), &length, &content)? {
-                taken_it if taken_it.starts_with("HTTP/1.1 200 ") => taken.push(at),
-                refused if refused.starts_with("HTTP/1.1 507 ") => break,
-                other => return Err(format!("POST {at}: {other:?}")),
+                answered if answered.starts_with("HTTP/1.1 200 ") => taken.push(at),
+                answered if answered.starts_with("HTTP/1.1 507 ") => break,
+                answered => return Err(format!("POST {at}: {answered:?}")),
             }
             if taken.len() > 5_000 {
                 return Err("a full disk takes objects without an end".into());
