@@ -148,6 +148,23 @@ fn the_comparison_sees_a_version_forgotten_and_a_version_of_the_other() {
     assert!(catch_unwind(AssertUnwindSafe(|| world.compare())).is_err(), "each is shown what is the other's");
 }
 
+/// Planted: a count that is a byte off, and one that has the other's bytes.
+#[test]
+fn the_comparison_sees_a_count_that_is_wrong() {
+    let mut world = World::new();
+    world.upload(ANN, 1, 1, 500);
+    world.upload(BERT, 1, 2, 700);
+    world.step(&Step::Restart);
+    world.compare_usage();
+    let kept = world.people[ANN].versions.clone();
+    world.people[ANN].versions.get_mut(&1).expect("there").2 += 1;
+    assert!(catch_unwind(AssertUnwindSafe(|| world.compare_usage())).is_err(), "a byte more");
+    world.people[ANN].versions = world.people[BERT].versions.clone();
+    assert!(catch_unwind(AssertUnwindSafe(|| world.compare_usage())).is_err(), "the other's");
+    world.people[ANN].versions = kept;
+    world.compare_usage();
+}
+
 /// A store that was stopped in good order and has more than two volumes.
 fn stopped_with_several_volumes() -> World {
     let mut world = World::new();

@@ -34,6 +34,9 @@ pub const PART_HEADERS_BYTES_MAX: usize = 16 * 1024;
 pub const HASH_PART_BYTES_MAX: usize = 256;
 /// What lies before the first and behind the last boundary of a multipart body.
 pub const MULTIPART_PADDING_BYTES_MAX: usize = 64 * 1024;
+/// What a multipart body may have beside its file: both ends, two parts with their headers, and the hash.
+pub const MULTIPART_OVERHEAD_BYTES_MAX: u64 =
+    (2 * MULTIPART_PADDING_BYTES_MAX + 2 * PART_HEADERS_BYTES_MAX + HASH_PART_BYTES_MAX + 4096) as u64;
 /// The longest boundary RFC 2046 allows.
 pub const BOUNDARY_BYTES_MAX: usize = 70;
 
@@ -158,6 +161,9 @@ pub const OBJECT_PART_BYTES: usize = 1024 * 1024;
 pub const RESERVE_LOCK_BYTES_MAX: u64 = 16 * 1024;
 /// The same for an index, without which restic's `prune` removes nothing: one part, so that it costs the reserve no more than a commit may.
 pub const RESERVE_INDEX_BYTES_MAX: u64 = OBJECT_PART_BYTES as u64;
+/// What locks and indexes of restic's may take beside a quota, so that a full account can still be made smaller: the indexes that `prune`
+/// writes anew for a large repository, and no way around the quota.
+pub const QUOTA_RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 /// What comes first over the socket: a path and a name of 4 KiB at most, or two passwords ([`PASSWORD_BYTES_MAX`]) of which JSON
 /// makes six bytes each where they are control characters.
 pub const PREAMBLE_BYTES_MAX: usize = 64 * 1024;

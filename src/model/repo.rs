@@ -8,7 +8,7 @@ use std::fmt;
 
 use percent_encoding::percent_decode_str;
 
-use super::Invalid;
+use super::{Invalid, Purpose};
 
 /// Segments of a repository's path; deep enough for `machine/user/disk/…`, and a bound for keys.
 pub const REPO_DEPTH_MAX: usize = 8;
@@ -53,6 +53,14 @@ impl ObjectKind {
     /// The kind that a word stands for.
     pub fn of(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
+    /// What an object of this kind is sent for.
+    pub fn purpose(self) -> Purpose {
+        match self {
+            Self::Locks | Self::Index => Purpose::Removing,
+            _ => Purpose::Keeping,
+        }
     }
 
     /// Its byte on disk.

@@ -244,6 +244,10 @@ const SETUP: &str =
     "The first account administers the server: it takes the setup code that the server printed when it started.";
 const INTERNAL: &str = "internal error";
 
+fn over_quota(what: &str, bytes_max: u64, bytes_used: u64) -> String {
+    format!("The account may keep {bytes_max} {what} bytes and has {bytes_used}; nothing was kept.")
+}
+
 fn told_by_service(error: &service::Error) -> Told {
     use StatusCode as S;
     use service::Error as E;
@@ -293,6 +297,9 @@ fn told_by_service(error: &service::Error) -> Told {
         }
         E::TooManyFiles { most } => {
             told(S::BAD_REQUEST, "too_many_files", format!("At most {most} files fit into one archive."))
+        }
+        E::QuotaReached { what, bytes_max, bytes_used } => {
+            told(S::INSUFFICIENT_STORAGE, "quota_reached", over_quota(what, *bytes_max, *bytes_used))
         }
         E::NoSpace => told(S::INSUFFICIENT_STORAGE, "no_space", "There is no space left; nothing was changed."),
         E::Busy => told(S::SERVICE_UNAVAILABLE, "busy", "The server is busy; try again in a moment."),
@@ -363,6 +370,7 @@ mod tests {
             (Error::from(QueryError::Missing("username")), 400, "missing_parameter"),
             (QueryError::NotNumber("file_id").into(), 400, "invalid"),
             (service::Error::NoSpace.into(), 507, "no_space"),
+            (service::Error::QuotaReached { what: "stored", bytes_max: 1, bytes_used: 1 }.into(), 507, "quota_reached"),
             (service::Error::Busy.into(), 503, "busy"),
             (Error::ForeignOrigin, 403, "foreign_origin"),
             (service::Error::WrongDevice.into(), 401, "wrong_device"),

@@ -63,6 +63,7 @@ static ROUTES: &[Route] = &[
     open(POST, "/account/session/rotate", |context, request| Box::pin(api::session::rotate(context, request))),
     open(POST, "/api/v1/account/password", |context, request| Box::pin(api::account::password(context, request))),
     open(POST, "/api/v1/account/recover", |context, request| Box::pin(api::account::recover(context, request))),
+    account(GET, "/api/v1/account", |context, caller, _| Box::pin(api::account::show(context, caller))),
     account(GET, "/api/v1/sessions", |context, caller, _| Box::pin(api::session::list(context, caller))),
     account(DELETE, "/api/v1/sessions", |context, caller, request| {
         Box::pin(api::session::end(context, caller, request))

@@ -160,6 +160,16 @@ pub enum Error {
         /// The most.
         most: usize,
     },
+    /// The account may keep no more.
+    #[error("the account may keep {bytes_max} {what} bytes and has {bytes_used}")]
+    QuotaReached {
+        /// Which bytes: `logical`, as they are listed, or `stored`, as they take room.
+        what: &'static str,
+        /// The most.
+        bytes_max: u64,
+        /// What it has.
+        bytes_used: u64,
+    },
     /// The disk is full.
     #[error("there is no space left for new data")]
     NoSpace,
@@ -194,6 +204,7 @@ impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::NoSpace => Self::NoSpace,
+            store::Error::Quota { what, bytes_max, bytes_used } => Self::QuotaReached { what, bytes_max, bytes_used },
             store::Error::SessionEnded | store::Error::Replayed => Self::NoSession,
             store::Error::Exists => Self::AccountExists,
             store::Error::NotInvited => Self::NotInvited,

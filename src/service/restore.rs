@@ -6,11 +6,12 @@
 use super::caller::Caller;
 use super::download::{Held, unreadable};
 use super::error::Error;
+use super::quota::require_logical;
 use super::secrets::random;
 use super::upload::SUMS_CONTEXT;
 use super::{Inner, Services};
 use crate::chunk::seal::{open_small, seal_small};
-use crate::model::{AccountId, ChunkId, File, Scope, StorageName, VersionId};
+use crate::model::{AccountId, ChunkId, File, Purpose, Scope, StorageName, VersionId};
 use crate::store::{Done, Draft, FileRow, Operation, VersionRow, parse_manifest};
 
 impl Services {
@@ -19,6 +20,8 @@ impl Services {
         caller.require(Scope::Append)?;
         caller.require(Scope::Restore)?;
         let (file, row, entry) = self.inner.readable(caller, version, Held::Too)?;
+        let allowance = self.inner.store.allowance(caller.account, Purpose::Keeping)?;
+        require_logical(&allowance, entry.row.size)?;
         let mut draft = self.inner.store.draft();
         self.inner.pin(&mut draft, version, &entry.row)?;
         let content = self.inner.copied(caller, &entry.row)?;

@@ -9,14 +9,15 @@ use super::content::{Builder, Tree};
 use super::error::Error;
 use super::hashing::Hashing;
 use super::listing::open_version;
+use super::quota::require_logical;
 use super::secrets::random;
 use super::{Inner, Services};
 use crate::chunk::compress::Compressor;
 use crate::chunk::cut::{CutSizes, Cutter};
 use crate::chunk::id::{ContentHash, hash_token};
 use crate::chunk::seal::seal_small;
-use crate::model::{AccountId, DeviceName, File, FileId, FilePath, Scope, Sha256, StorageName, Timestamp};
-use crate::store::{Done, Draft, Operation, Root, VersionEntry, VersionRow};
+use crate::model::{AccountId, DeviceName, File, FileId, FilePath, Purpose, Scope, Sha256, StorageName, Timestamp};
+use crate::store::{Allowance, Done, Draft, Operation, Root, VersionEntry, VersionRow};
 
 /// What the sealed sums of a version are bound to besides its storage name.
 pub(super) const SUMS_CONTEXT: &str = "version sums";
@@ -28,6 +29,8 @@ pub struct UploadRequest {
     pub path: FilePath,
     /// How many bytes will come, if the client knows.
     pub size: Option<u64>,
+    /// How many will come at least, as far as the length of the body says that.
+    pub size_min: u64,
     /// When the file was changed, by the device's word.
     pub mtime: Option<Timestamp>,
     /// Unix permission bits.
@@ -40,6 +43,7 @@ pub struct Intake {
     caller: Caller,
     device: (DeviceName, u32),
     request: UploadRequest,
+    allowance: Allowance,
     draft: Draft,
     cutter: Cutter,
     compressor: Compressor,
@@ -56,6 +60,8 @@ impl Services {
         if !caller.sees(device.1, request.path.as_bytes()) {
             return Err(Error::Forbidden);
         }
+        let allowance = self.inner.store.allowance(caller.account, Purpose::Keeping)?;
+        require_logical(&allowance, request.size.unwrap_or(request.size_min))?;
         self.inner.store.admit_data()?;
         let [min, average, max] = self.inner.store.chunk_bytes().map(|bytes| bytes as usize);
         Ok(Intake {
@@ -63,7 +69,8 @@ impl Services {
             caller: caller.clone(),
             device,
             request,
-            draft: self.inner.store.draft(),
+            allowance,
+            draft: self.inner.store.draft().within(allowance.stored),
             cutter: Cutter::new(CutSizes::new(min, average, max)?, caller.keys.cutter_seed()),
             compressor: Compressor::new()?,
             tree: Tree::default(),
@@ -80,6 +87,7 @@ impl Intake {
         if let Some(declared) = self.request.size.filter(|declared| self.size > *declared) {
             return Err(Error::SizeMismatch { declared, actual: self.size });
         }
+        require_logical(&self.allowance, self.size)?;
         self.hashing.update(&bytes, self.size)?;
         let (cutter, mut builder) = self.parts();
         cutter.push(&bytes, |chunk| builder.chunk(chunk))

@@ -256,7 +256,7 @@ impl Check<'_> {
 
 impl Store {
     /// Up to where the log reached when the store was opened, in the volume that is written.
-    fn opened_at(&self, volume: u32) -> Address {
+    pub(super) fn opened_at(&self, volume: u32) -> Address {
         let Ending { volume: newest, end, .. } = self.opened.ending;
         if newest == volume { end } else { Address::START }
     }

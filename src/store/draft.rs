@@ -14,6 +14,7 @@ use super::frame::FrameHeader;
 use super::operation::{Done, Operation};
 use super::shared::Shared;
 use super::space::Room;
+use super::usage::Share;
 use crate::model::ChunkId;
 
 /// Frames that were sent to the storage thread and not yet appended, all uploads together.
@@ -33,6 +34,7 @@ pub struct Draft {
     shared: Arc<Shared>,
     jobs: Sender<Job>,
     room: Room,
+    stored_bytes_max: Option<u64>,
     losses_seen: u64,
     pins: HashMap<u32, Pin>,
 }
@@ -40,7 +42,12 @@ pub struct Draft {
 impl Draft {
     pub(super) fn new(shared: Arc<Shared>, jobs: Sender<Job>, room: Room) -> Self {
         let losses_seen = shared.losses();
-        Self { shared, jobs, room, losses_seen, pins: HashMap::new() }
+        Self { shared, jobs, room, stored_bytes_max: None, losses_seen, pins: HashMap::new() }
+    }
+
+    /// The same, if no frame of it takes its account over the most it may have stored.
+    pub fn within(self, stored: Option<Share>) -> Self {
+        Self { stored_bytes_max: stored.map(|share| share.bytes_max), ..self }
     }
 
     /// Whether a frame of that id is in the log or on its way; if so its volume is pinned. Where reads have failed, it is read.
@@ -66,9 +73,11 @@ impl Draft {
         // First the room, then the claim and the sending as one: whoever sees the id as pending stands behind its frame in
         // the queue, so no commit that builds on it can come before it.
         let permit = self.shared.queue.acquire(frame.stored.len());
-        let (id, bytes) = (frame.header.id, frame.stored.len());
+        let (id, account, bytes) = (frame.header.id, frame.header.account, frame.stored.len());
         self.shared.claim(id, || {
             self.shared.announce(bytes, self.room)?;
+            let counted = self.shared.meter.announce(account, bytes as u64, self.stored_bytes_max);
+            counted.inspect_err(|_| self.shared.arrived(bytes))?;
             self.jobs.send(Job::Append(frame, permit)).map_err(|_| Error::Closed)
         })
     }

@@ -148,6 +148,16 @@ pub enum Error {
     /// As many invitations wait as may.
     #[error("too many invitations wait")]
     TooManyInvites,
+    /// An account may keep no more.
+    #[error("the account may keep {bytes_max} {what} bytes and has {bytes_used}")]
+    Quota {
+        /// Which bytes: `logical` or `stored`.
+        what: &'static str,
+        /// The most.
+        bytes_max: u64,
+        /// What it has.
+        bytes_used: u64,
+    },
     /// Who administers the server cannot be removed.
     #[error("the account administers the server")]
     Administrator,

@@ -17,6 +17,8 @@ const FILE: u8 = b'f';
 const VERSION_FILE: u8 = b'v';
 const PATH: u8 = b'p';
 const CHUNK: u8 = b'c';
+const QUOTA: u8 = b'g';
+const USAGE_NOTED: u8 = b'u';
 const REPO: u8 = b'r';
 const OBJECT: u8 = b'o';
 const REMOVED_OBJECT: u8 = b'q';
@@ -45,6 +47,16 @@ pub fn account(account: u64) -> Vec<u8> {
 /// A removed account's row.
 pub fn removed_account(account: u64) -> Vec<u8> {
     key(REMOVED_ACCOUNT, &[&account.to_be_bytes()])
+}
+
+/// How much an account may keep.
+pub fn quota(account: u64) -> Vec<u8> {
+    key(QUOTA, &[&account.to_be_bytes()])
+}
+
+/// There once anything was noted of what accounts store.
+pub fn usage_noted() -> Vec<u8> {
+    key(USAGE_NOTED, &[])
 }
 
 /// Folded name → account id.
@@ -217,6 +229,12 @@ pub fn all_repos() -> Range {
 pub fn objects(account: u64, repo: u64, kind: u8) -> Range {
     let at = |kind: u8| key(OBJECT, &[&account.to_be_bytes(), &repo.to_be_bytes(), &[kind]]);
     (at(kind), at(kind + 1))
+}
+
+/// The objects of a repository.
+pub fn objects_of(account: u64, repo: u64) -> Range {
+    let at = |repo: u64| key(OBJECT, &[&account.to_be_bytes(), &repo.to_be_bytes()]);
+    (at(repo), at(repo.saturating_add(1)))
 }
 
 /// The objects of all repositories.

@@ -12,6 +12,7 @@ use super::mark::Mark;
 use super::opening::{self, Recovered};
 use super::shared::Shared;
 use super::space::Space;
+use super::usage::Meter;
 use super::{Error, Options, Store, clean, format_file};
 use crate::store::header::Ending;
 
@@ -39,11 +40,18 @@ impl Store {
         let format = format_file::read(dir)?.ok_or_else(|| Error::NoStore { dir: dir.to_owned() })?;
         let store = format.id().unwrap_or_default();
         let clean = clean::read(dir)?.filter(|clean| clean.mark.store == store);
-        let Recovered { log, rows, tail, counters, damage, .. } =
-            opening::recovered(dir, &format, clean, &Gaps::LookPast)?;
+        let recovered = opening::recovered(dir, &format, clean, &Gaps::LookPast)?;
+        let Recovered { log, rows, tail, counters, stored, damage, .. } = recovered;
         let ending = tail.map_or_else(|(ending, _)| ending, |_| Ending::NOTHING);
         let space = Space::of(dir, options.ballast_bytes)?;
-        let shared = Arc::new(Shared::new(log, Arc::new(rows), space, Home::at(dir), Watch::new(options.stuck)));
+        let shared = Arc::new(Shared::new(
+            log,
+            Arc::new(rows),
+            space,
+            Home::at(dir),
+            Watch::new(options.stuck),
+            Meter::of(&stored),
+        ));
         let opened = Mark { store, ending, counters };
         // Nobody is there to take a job: every change is refused.
         let (jobs, _) = channel();

@@ -69,6 +69,7 @@ mod salvage;
 mod shared;
 mod suspects;
 mod transfer;
+mod usage;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -100,6 +101,8 @@ pub use self::rows::RunSummary;
 pub use self::shape::Segment;
 pub use self::space::Room;
 pub use self::transfer::{Counts, EXPORT_MAGIC, Imported, import};
+use self::usage::Meter;
+pub use self::usage::{Allowance, QuotaSet, Share, Usage};
 pub use self::writer::VolumeLimits;
 
 use self::aside::remove_old_catalog;
@@ -182,14 +185,15 @@ impl Store {
         let format = space.with_room(|| format_file::open(dir, options, fresh))?;
         let clean = clean::read(dir)?.filter(|clean| Some(clean.mark.store) == format.id());
         let recovered = space.with_room(|| opening::recovered(dir, &format, clean, gaps))?;
-        let Recovered { log, rows, tail, counters, damage, noted } = recovered;
+        let Recovered { log, rows, tail, counters, stored, damage, noted } = recovered;
         format_file::write_copy(dir, &format);
         remove_old_catalog(dir);
         let store = format.id().unwrap_or_default();
         let opened = Mark { store, ending: tail.as_ref().map_or_else(|(ending, _)| *ending, Writer::ending), counters };
         let newest = noted_at(dir, noted, &opened, &space)?;
         clean::forget(dir)?;
-        let shared = Arc::new(Shared::new(log, Arc::new(rows), space, Home::at(dir), Watch::new(options.stuck)));
+        let (watch, meter) = (Watch::new(options.stuck), Meter::of(&stored));
+        let shared = Arc::new(Shared::new(log, Arc::new(rows), space, Home::at(dir), watch, meter));
         let (jobs, inbox) = channel();
         let alarm = alarm(jobs.clone());
         shared.rows.tell_of_damage(&alarm);

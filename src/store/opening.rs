@@ -21,7 +21,8 @@ use super::replay::Replay;
 use super::rows::Rows;
 use super::shape::Shape;
 use super::space::Space;
-use super::writer::Tail;
+use super::usage::Stored;
+use super::writer::{Tail, Writer};
 
 /// Refuses to promise what this build cannot hold. A disk too full for the test is not refused: its files can be read, and the first
 /// volume that is begun on it shows the same ([`writer::Writer::begin`]).
@@ -47,6 +48,8 @@ pub struct Recovered {
     pub tail: Tail,
     /// The next ids.
     pub counters: Counters,
+    /// What accounts have stored.
+    pub stored: Stored,
     /// Damage that was met on the way, in words.
     pub damage: Vec<String>,
     /// What the note of the newest volume said.
@@ -90,8 +93,10 @@ fn recover_once(
     let mut replay = Replay::of(&log, &rows, store);
     replay.looking = gaps.is_look();
     let (tail, counters) = replay.run(mark, clean, witness, gaps)?;
+    let newest = tail.as_ref().map_or_else(|(ending, _)| ending.volume, Writer::volume);
+    let stored = replay.stored(newest)?;
     let damage = replay.damage();
-    Ok(Recovered { log, rows, tail, counters, damage, noted: witness.begun })
+    Ok(Recovered { log, rows, tail, counters, stored, damage, noted: witness.begun })
 }
 
 fn shape_of(format: &Format) -> Result<([u8; 16], Shape), Error> {

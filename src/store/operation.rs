@@ -12,8 +12,10 @@ use super::header::Counters;
 use super::kept::RowsKept;
 use super::keys;
 use super::records::{Record, RemovalRow, VersionAdded, VersionRow, VersionsRemoved, parse_row};
-use super::repos::{self, RepoOperation};
+use super::repos::{self, ObjectRow, RepoOperation};
 use super::rows::{Change, Rows};
+use super::usage::QuotaSet;
+use crate::model::AccountId;
 
 /// A change that somebody asks for.
 #[derive(Debug, Clone)]
@@ -44,6 +46,8 @@ pub enum Operation {
     },
     /// Changes a repository.
     Repo(RepoOperation),
+    /// Sets how much an account may keep, or the local realm; [`Error::Missing`] when there is no such account.
+    SetQuota(QuotaSet),
     /// Writes rows into the log that only the catalog has.
     KeepRows(RowsKept),
 }
@@ -180,6 +184,22 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The bytes of a repository's objects. Memory does not grow with their number.
+    pub fn bytes_of_objects(&self, account: u64, repo: u64) -> Result<u64, Error> {
+        let (from, until) = keys::objects_of(account, repo);
+        let mut bytes = 0;
+        for row in self.catalog.stream((from.clone(), until.clone())) {
+            let (key, row) = row?;
+            if !self.overlay.contains_key(&key) {
+                bytes += parse_row::<ObjectRow>(&row.value)?.size;
+            }
+        }
+        for value in self.overlay.range(from..until).filter_map(|(_, value)| value.as_ref()) {
+            bytes += parse_row::<ObjectRow>(value)?.size;
+        }
+        Ok(bytes)
+    }
+
     /// The ids of a file's versions that are not removed.
     fn living_versions(&self, account: u64, file: u64) -> Result<Vec<u64>, Error> {
         let stored = self.catalog.file(account, file)?.map(|entry| entry.versions).unwrap_or_default();
@@ -209,6 +229,12 @@ pub fn decide(operation: Operation, view: &View, counters: &mut Counters) -> Res
         }
         Operation::Access(operation) => access::decide(*operation, view, counters),
         Operation::Repo(operation) => repos::decide(operation, view, counters),
+        Operation::SetQuota(set) => {
+            if set.account != AccountId::LOCAL.0 && !view.has(&keys::account(set.account))? {
+                return Err(Error::Missing);
+            }
+            Ok(Decided::Record(Box::new(Record::QuotaSet(set)), Done::Noted))
+        }
         Operation::KeepRows(rows) => Ok(Decided::Record(Box::new(Record::RowsKept(rows)), Done::Kept)),
         Operation::AddVersion { account, device, path, content } => {
             let known = view.get::<u64>(&keys::path(account, device, &path))?;

@@ -16,6 +16,7 @@ use super::kept::RowsKept;
 use super::keys;
 use super::repos::{ObjectAdded, ObjectRemoved, RepoCreated, RepoRemoved};
 use super::rows::Change;
+use super::usage::{QuotaSet, UsageNoted};
 
 /// Kinds given to later work: pin, policy, audit, volume dropped; 18 is a token, 20 an object of restic's.
 const RESERVED_KINDS: std::ops::RangeInclusive<u8> = 16..=21;
@@ -56,6 +57,10 @@ pub enum Record {
     RepoCreated(RepoCreated),
     /// A repository was removed.
     RepoRemoved(RepoRemoved),
+    /// An account may keep so much from now on.
+    QuotaSet(QuotaSet),
+    /// What was stored before this record.
+    UsageNoted(UsageNoted),
     /// What only the catalog knew when volumes were lost.
     RowsKept(RowsKept),
 }
@@ -156,7 +161,9 @@ impl Record {
             Self::RepoRemoved(it) => pack(24, it),
             Self::RowsKept(it) => pack(32, it),
             Self::InvitesChanged(it) => pack(30, it),
+            Self::QuotaSet(it) => pack(27, it),
             Self::AccountRemoved(it) => pack(28, it),
+            Self::UsageNoted(it) => pack(29, it),
             Self::SessionChanged(it) => pack(25, it),
             Self::AccessChanged(it) => pack(26, it),
         }
@@ -183,7 +190,9 @@ impl Record {
             22 => Self::ObjectRemoved(unpack("record", body)?),
             23 => Self::RepoCreated(unpack("record", body)?),
             24 => Self::RepoRemoved(unpack("record", body)?),
+            27 => Self::QuotaSet(unpack("record", body)?),
             28 => Self::AccountRemoved(unpack("record", body)?),
+            29 => Self::UsageNoted(unpack("record", body)?),
             30 => Self::InvitesChanged(unpack("record", body)?),
             32 => Self::RowsKept(unpack("record", body)?),
             25 => Self::SessionChanged(unpack("record", body)?),
@@ -212,7 +221,8 @@ impl Record {
             Self::ObjectRemoved(it) => it.account,
             Self::RepoCreated(it) => it.account,
             Self::RepoRemoved(it) => it.account,
-            Self::RowsKept(_) => 0,
+            Self::QuotaSet(it) => it.account,
+            Self::UsageNoted(_) | Self::RowsKept(_) => 0,
         }
     }
 
@@ -231,7 +241,7 @@ impl Record {
             Self::OldSessionOpened(_) | Self::SessionOpened(_) | Self::SessionChanged(_) => {}
             Self::AccessChanged(_) | Self::AccountRemoved(_) | Self::VersionsRemoved(_) => {}
             // The number of a repository or a token is its record's seq.
-            Self::TokenChanged(_) => {}
+            Self::TokenChanged(_) | Self::QuotaSet(_) | Self::UsageNoted(_) => {}
             Self::ObjectAdded(_) | Self::ObjectRemoved(_) | Self::RepoCreated(_) | Self::RepoRemoved(_) => {}
             // The header of the volume it is in knows better.
             Self::RowsKept(_) => {}
@@ -251,6 +261,8 @@ impl Record {
             Self::AccessChanged(it) => it.changes(&mut changes)?,
             Self::InvitesChanged(it) => it.changes(&mut changes)?,
             Self::AccountRemoved(it) => it.changes(&mut changes)?,
+            Self::QuotaSet(it) => it.changes(&mut changes)?,
+            Self::UsageNoted(it) => it.changes(&mut changes)?,
             Self::VersionAdded(it) => {
                 changes.set(keys::file(it.account, it.file), &FileRow { device: it.device, path: it.path.clone() })?;
                 changes.set(keys::version(it.account, it.file, it.version), &it.content)?;

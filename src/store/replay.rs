@@ -15,6 +15,7 @@ use super::place::{Address, Place};
 use super::records::Record;
 use super::rows::{Change, Rows};
 use super::scan::{Scanned, Until, scan};
+use super::usage::Tally;
 
 /// Changes are applied in pieces, so that a large volume's do not pile up.
 const CHANGES_AT_ONCE: usize = 4096;
@@ -32,6 +33,8 @@ pub struct Replay<'a> {
     /// Whether nothing at all may be written: the rows stay in memory.
     pub looking: bool,
     damage: RefCell<Vec<String>>,
+    /// What the newest volume stores behind its note.
+    pub(super) tally: RefCell<Tally>,
 }
 
 /// The newest volume as it was found.
@@ -44,7 +47,7 @@ pub(super) struct Newest {
 impl<'a> Replay<'a> {
     /// A replay of `log` into `rows`.
     pub fn of(log: &'a Log, rows: &'a Rows, store: [u8; 16]) -> Self {
-        Self { log, rows, store, looking: false, damage: RefCell::default() }
+        Self { log, rows, store, looking: false, damage: RefCell::default(), tally: RefCell::default() }
     }
 
     /// The damage that was met, in words.
@@ -142,8 +145,10 @@ impl<'a> Replay<'a> {
             if !matches!(head.kind, FrameKind::End) {
                 entries.push(Entry::of(&head, address));
             }
+            self.tally.borrow_mut().take(&head);
             if head.kind == FrameKind::Record {
                 let record = Record::parse(&frame.stored)?;
+                self.tally.borrow_mut().take_record(&record);
                 counters = counters.at_least(record.counters(head.seq));
                 if address >= from {
                     changes.extend(record.changes(head.seq)?);

@@ -15,6 +15,7 @@ use super::log::Log;
 use super::rows::Rows;
 use super::space::{Room, Space};
 use super::suspects::Suspects;
+use super::usage::Meter;
 use crate::model::ChunkId;
 
 /// What the storage thread shares with readers and drafts.
@@ -35,6 +36,8 @@ pub struct Shared {
     pub watch: Watch,
     /// Bytes of frames on their way to the disk: sent, and not yet synced or lost.
     pub coming: AtomicU64,
+    /// What accounts use.
+    pub meter: Meter,
     /// Where reads have failed.
     pub suspects: Suspects,
     /// Whether the storage thread has been asked to recycle the open volume.
@@ -47,7 +50,7 @@ pub struct Shared {
 
 impl Shared {
     /// The shared part over an opened log and catalog.
-    pub fn new(log: Log, rows: Arc<Rows>, space: Space, home: Home, watch: Watch) -> Self {
+    pub fn new(log: Log, rows: Arc<Rows>, space: Space, home: Home, watch: Watch, meter: Meter) -> Self {
         let catalog = Catalog::new(Arc::clone(&rows));
         let (pins, queue) = (Pins::default(), ByteQueue::default());
         Self {
@@ -59,6 +62,7 @@ impl Shared {
             home,
             watch,
             coming: AtomicU64::new(0),
+            meter,
             suspects: Suspects::default(),
             recycling: AtomicBool::new(false),
             catalog,

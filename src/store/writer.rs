@@ -61,7 +61,8 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Begins volume `number` behind the one that ended as `before` says; `footer` lists that one if it could not itself.
+    /// Begins volume `number` behind the one that ended as `before` says; `footer` lists that one if it could not itself, `note` says
+    /// what was stored before.
     pub fn begin(
         log: &Log,
         number: u32,
@@ -69,6 +70,7 @@ impl Writer {
         counters: Counters,
         before: Ending,
         footer: Option<&Footer>,
+        note: Option<&(FrameHeader, Vec<u8>)>,
     ) -> Result<Self, Error> {
         log.clear(number)?;
         let volume = Arc::new(Volume::create(log.dir(), number, log.shape())?);
@@ -77,6 +79,9 @@ impl Writer {
         writer.append(&described(FrameKind::Header, [0; 32], counters.seq), &header.encode())?;
         if let Some(footer) = footer {
             writer.append(&footer_header(before.volume, counters.seq), &footer.encode())?;
+        }
+        if let Some((header, stored)) = note {
+            writer.append(header, stored)?;
         }
         let synced = durable::syncs();
         writer.flush(counters.seq)?;

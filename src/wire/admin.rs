@@ -47,6 +47,15 @@ pub enum AccountErrand {
         /// The new password.
         new: Hidden,
     },
+    /// Change how much it may keep, and say it.
+    Quota {
+        /// Its name.
+        name: String,
+        /// Logical bytes.
+        logical: BoundJson,
+        /// Stored bytes.
+        stored: BoundJson,
+    },
     /// Remove it with all that is in it.
     Remove {
         /// Its name.
@@ -99,6 +108,49 @@ pub struct AccountJson {
     pub tokens: u64,
     /// restic repositories.
     pub repos: u64,
+    /// What it uses and may; not said in a list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<UsageJson>,
+}
+
+/// One bound of a quota, to be changed or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum BoundJson {
+    /// As it is.
+    Keep,
+    /// None.
+    Lift,
+    /// So many bytes.
+    Bytes(u64),
+}
+
+/// What an account uses and may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageJson {
+    /// Bytes of versions and of restic's objects that are not removed.
+    pub logical_bytes: u64,
+    /// Bytes in the volumes; nothing in a store from before that was counted.
+    pub stored_bytes: Option<u64>,
+    /// The most of the first; nothing for no bound.
+    pub logical_bytes_max: Option<u64>,
+    /// The most of the second.
+    pub stored_bytes_max: Option<u64>,
+}
+
+/// The own account.
+#[derive(Serialize)]
+pub struct OwnAccountJson {
+    /// Its id, as text.
+    pub account_id: String,
+    /// Its name.
+    pub username: String,
+    /// Whether it may administer the server.
+    pub administrator: bool,
+    /// When it was registered.
+    pub created: String,
+    /// What it uses and may.
+    pub usage: UsageJson,
 }
 
 /// An invitation that waits. Its code is shown to nobody again.

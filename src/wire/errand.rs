@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::admin::{AccountErrand, AccountJson, Hidden, InviteJson};
+use super::admin::{AccountErrand, AccountJson, Hidden, InviteJson, UsageJson};
 use super::repo::RepoJson;
 
 /// One piece of work.
@@ -74,6 +74,8 @@ pub enum Said {
     },
     /// An account.
     Account(AccountJson),
+    /// What an account uses and may.
+    Usage(UsageJson),
     /// An invitation that waits.
     Invite(InviteJson),
     /// An invitation that was made.

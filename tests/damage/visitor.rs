@@ -67,7 +67,8 @@ fn username(account: &str) -> Username {
 /// Sends a file and returns the id of its new version and the file's id.
 pub fn upload(services: &Services, session: &Caller, path: &str, content: &[u8]) -> Result<(u64, u64), Error> {
     let path = FilePath::parse(path.as_bytes().to_vec()).expect("a path");
-    let mut intake = services.upload(session, UploadRequest { path, size: None, mtime: None, mode: None })?;
+    let mut intake =
+        services.upload(session, UploadRequest { path, size: None, size_min: 0, mtime: None, mode: None })?;
     for piece in content.chunks(7000) {
         intake.push(Bytes::copy_from_slice(piece))?;
     }

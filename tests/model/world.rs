@@ -7,7 +7,9 @@ use super::access::Access;
 use super::objects::Objects;
 use super::steps::{Step, Who};
 use bytes::Bytes;
-use rbackup::model::{Clock, DeviceName, FileId, FilePath, Password, Sha256, SystemClock, Username, VersionId};
+use rbackup::model::{
+    AccountId, Clock, DeviceName, FileId, FilePath, Password, Sha256, SystemClock, Username, VersionId,
+};
 use rbackup::service::{Admission, Caller, Error, Policy, Services, UploadRequest, Visit};
 use rbackup::store::{Options, Store, VolumeLimits, import};
 use sha2::Digest;
@@ -21,6 +23,9 @@ pub const OPTIONS: Options = Options {
     chunk_bytes: [1024, 4096, 16384],
     ..Options::DEFAULT
 };
+
+const ANN: Who = 0;
+const BERT: Who = 1;
 
 /// Version id → path, SHA-256 and length.
 pub type Versions = BTreeMap<u64, (Vec<u8>, Sha256, u64)>;
@@ -99,8 +104,10 @@ impl World {
             Step::Trespass { who, nth } => self.trespass(who, nth),
             Step::Login { who } => self.login_again(who),
             Step::Restart => {
+                let before = self.stored();
                 self.services().close().expect("closed");
                 self.reopen();
+                assert_eq!(self.stored(), before, "what was counted while it came is what is there");
             }
             Step::Crash => self.reopen(),
             Step::Rebuild => self.rebuild(),
@@ -193,6 +200,7 @@ impl World {
         self.services = None;
         let store = Store::rebuild(&self.data(), OPTIONS).expect("rebuilt");
         self.services = Some(serve(store));
+        self.compare_usage();
         self.compare();
     }
 
@@ -212,7 +220,31 @@ impl World {
     pub fn reopen(&mut self) {
         self.services = None;
         self.services = Some(open(&self.data()));
+        self.compare_usage();
         self.compare();
+    }
+
+    /// What each account has stored, as it is counted: nobody's, Ann's, Bert's, Cara's.
+    fn stored(&self) -> [Option<u64>; 4] {
+        [0, 1, 2, 3].map(|account| self.services().account_use(AccountId(account)).expect("counted").stored_bytes)
+    }
+
+    /// What is counted of everybody is what the maps say, and what all volumes hold.
+    pub fn compare_usage(&self) {
+        let there = self.services().recount_stored().expect("counted");
+        let expected = [0, 1, 2, 3].map(|account| Some(there.get(&account).copied().unwrap_or(0)));
+        assert_eq!(self.stored(), expected, "stored bytes");
+        self.compare_logical();
+    }
+
+    fn compare_logical(&self) {
+        for (account, whose) in [(1, ANN), (2, BERT), (0, 2)] {
+            let objects = self.objects.0.iter().filter(|((of, ..), _)| *of == whose).map(|(_, body)| body.len() as u64);
+            let versions = self.people.get(whose).into_iter().flat_map(|person| person.versions.values());
+            let bytes = objects.sum::<u64>() + versions.map(|(_, _, length)| length).sum::<u64>();
+            let counted = self.services().account_use(AccountId(account)).expect("counted").logical_bytes;
+            assert_eq!(counted, bytes, "logical bytes of account {account}");
+        }
     }
 
     /// Stops in good order and stays closed.
@@ -228,6 +260,7 @@ impl World {
             let devices = self.services().devices(&person.session).expect("listed");
             assert_eq!(devices, [device()], "{}'s devices", person.name);
         }
+        self.compare_logical();
         self.objects.compare(self.services());
         let Self { services, access, .. } = self;
         access.compare(services.as_ref().expect("open"));
@@ -289,7 +322,7 @@ fn name(path: u8) -> Vec<u8> {
 }
 
 fn request(path: u8) -> UploadRequest {
-    UploadRequest { path: FilePath::parse(name(path)).expect("fine"), size: None, mtime: None, mode: None }
+    UploadRequest { path: FilePath::parse(name(path)).expect("fine"), size: None, size_min: 0, mtime: None, mode: None }
 }
 
 /// `length` bytes that depend on `seed`; a longer content of the same seed begins alike, so that chunks are shared.

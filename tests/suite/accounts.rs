@@ -80,7 +80,7 @@ fn accounts_are_listed_and_shown() {
         assert_eq!((seen(1, "username"), seen(1, "account_id")), (json!("bert"), json!("2")), "{listed}");
         assert_eq!((seen(1, "devices"), seen(1, "sessions"), seen(1, "enabled")), (json!(1), json!(1), json!(true)));
         let shown = home.json(&["show", "BERT"]);
-        assert_eq!(shown, listed[1]);
+        assert_eq!((&shown["username"], &shown["created"]), (&listed[1]["username"], &listed[1]["created"]));
         let table = said(&home.run(&["list"], 0));
         let rows: Vec<&str> = table.lines().collect();
         assert_eq!(rows.len(), 3, "{table}");

@@ -27,6 +27,7 @@ mod names;
 mod old_formats;
 mod one_process;
 mod proxy;
+mod quota;
 mod read_only;
 mod rebuild;
 mod registration;

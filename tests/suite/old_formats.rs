@@ -88,6 +88,24 @@ fn a_store_of_format_1_opens_and_gives_everything_back() {
     assert_eq!(house.get(&member, 12), b"a file of today");
 }
 
+/// Nobody counted then what is stored; the first quota does, once.
+#[test]
+fn an_account_of_format_1_gets_a_quota() {
+    let mut house = inherited();
+    let quota = |house: &House, words: &[&str]| -> Value {
+        let ran = house.run(&[&["account", "quota", "anna", "--json"], words].concat());
+        assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+        serde_json::from_slice(&ran.stdout).expect("JSON")
+    };
+    assert_eq!(quota(&house, &["--logical", "1GiB"])["stored_bytes"], Value::Null);
+    let counted = quota(&house, &["--stored", "1GiB"]);
+    assert!(counted["stored_bytes"].as_u64() > Some(10_000) && counted["logical_bytes"].as_u64() > Some(10_000));
+    assert_eq!(house.run(&["rebuild"]).status.code(), Some(0));
+    house.open();
+    assert_eq!(quota(&house, &[]), counted, "for good");
+    everything_is_there(&house, "a device of today");
+}
+
 /// restic's records came later, under the same number of the format.
 #[test]
 fn a_store_of_format_1_with_restics_objects_gives_them_back() {

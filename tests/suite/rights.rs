@@ -56,6 +56,7 @@ const ROWS: [Row; 51] = [
     ("DELETE", "/remove/fileVersion", "/remove/fileVersion?file_version_id=9999", "", For::Some("Sdm|P")),
     ("POST", "/account/session/rotate", "/account/session/rotate", "", For::Some("S|Paredm")),
     ("GET", "/api/v1/repos", "/api/v1/repos", "", For::Some("Sredm|P")),
+    ("GET", "/api/v1/account", "/api/v1/account", "", For::Some("SPredm")),
     ("GET", "/api/v1/sessions", "/api/v1/sessions", "", For::Some("SPm")),
     ("DELETE", "/api/v1/sessions", "/api/v1/sessions?id=00", "", For::Some("SPm")),
     ("POST", "/api/v1/invites", "/api/v1/invites?expires_days=1", "", For::Some("SPm")),

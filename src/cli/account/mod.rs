@@ -3,6 +3,7 @@
 //! Never: sets a password for an account without its old one or its recovery code, unless its content is given up.
 
 mod asked;
+mod quota;
 
 use std::process::ExitCode;
 
@@ -66,6 +67,20 @@ enum AccountCommand {
     Disable(Which),
     /// Let an account be used again
     Enable(Which),
+    /// Say how much one has and may keep, or change that; what it has already stays
+    Quota {
+        #[command(flatten)]
+        which: Which,
+        /// Bytes of all versions and restic objects that are not removed: 500M, 20GiB, 1TB, or none for no bound
+        #[arg(long, value_name = "SIZE")]
+        logical: Option<String>,
+        /// Bytes in the volumes, compressed and without repetitions; what was removed counts until it is compacted
+        #[arg(long, value_name = "SIZE")]
+        stored: Option<String>,
+        /// Print a JSON object instead of text
+        #[arg(long)]
+        json: bool,
+    },
     /// Remove one with all that is in it; it is held like everything that is removed
     Remove {
         #[command(flatten)]
@@ -106,6 +121,14 @@ pub fn run(args: AccountArgs) -> Result<ExitCode, Failure> {
             for account in accounts(common, AccountErrand::Show { name })? {
                 print(&if json { format!("{}\n", json!(account)) } else { as_list(&account) });
             }
+        }
+        AccountCommand::Quota { which: Which { common, name }, logical, stored, json } => {
+            let (logical, stored) = (quota::bound(logical.as_deref())?, quota::bound(stored.as_deref())?);
+            ask(common, AccountErrand::Quota { name, logical, stored }, &mut |said| {
+                if let Said::Usage(usage) = said {
+                    print(&if json { format!("{}\n", json!(usage)) } else { list(&quota::lines(&usage)) });
+                }
+            })?;
         }
         AccountCommand::Disable(which) => set_enabled(which, false)?,
         AccountCommand::Enable(which) => set_enabled(which, true)?,
@@ -229,7 +252,7 @@ fn state(account: &AccountJson) -> String {
 
 fn as_list(account: &AccountJson) -> String {
     let since = account.disabled.as_ref().map(|since| format!("disabled since {since}"));
-    list(&[
+    let mut rows = vec![
         ("name", account.username.clone()),
         ("id", account.account_id.clone()),
         ("state", since.unwrap_or_else(|| state(account))),
@@ -238,7 +261,9 @@ fn as_list(account: &AccountJson) -> String {
         ("sessions", account.sessions.to_string()),
         ("tokens", account.tokens.to_string()),
         ("repositories", account.repos.to_string()),
-    ])
+    ];
+    rows.extend(account.usage.iter().flat_map(quota::lines));
+    list(&rows)
 }
 
 fn invites(invites: &[InviteJson]) -> String {

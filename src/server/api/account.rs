@@ -11,9 +11,10 @@ use crate::server::fields::Fields;
 use crate::server::guard;
 use crate::server::reply::Reply;
 use crate::server::request::Request;
-use crate::service::{Admission, Proof};
+use crate::service::{AccountUse, Admission, Caller, OwnAccount, Proof};
 use crate::wire::access::{EndedJson, RecoveredJson};
 use crate::wire::account::{RegisteredJson, SignedInJson};
+use crate::wire::admin::{OwnAccountJson, UsageJson};
 
 /// Makes an account.
 pub async fn register(context: Context, request: Request) -> Result<Reply, Error> {
@@ -32,6 +33,29 @@ pub async fn register(context: Context, request: Request) -> Result<Reply, Error
     let account_id = registered.account.to_string();
     let json = RegisteredJson { account_id, recovery_code: registered.recovery_code.reveal() };
     Ok(Reply::json(StatusCode::CREATED, &json))
+}
+
+/// The caller's account with what it uses and may.
+pub async fn show(context: Context, caller: Caller) -> Result<Reply, Error> {
+    let own: OwnAccount = context.bridge.call(move || context.services.own_account(&caller)).await?;
+    let json = OwnAccountJson {
+        account_id: own.account.to_string(),
+        username: own.name,
+        administrator: own.administrator,
+        created: own.added.to_string(),
+        usage: usage_json(&own.usage),
+    };
+    Ok(Reply::json(StatusCode::OK, &json))
+}
+
+/// What an account uses and may, as the outside sees it.
+pub fn usage_json(usage: &AccountUse) -> UsageJson {
+    UsageJson {
+        logical_bytes: usage.logical_bytes,
+        stored_bytes: usage.stored_bytes,
+        logical_bytes_max: usage.quota.logical.map(|bound| bound.bytes),
+        stored_bytes_max: usage.quota.stored.map(|bound| bound.bytes),
+    }
 }
 
 /// Opens a session of a device.

@@ -86,7 +86,13 @@ fn upload_request(request: &Request, form: &Form) -> Result<UploadRequest, Error
         None => query.bytes("file_name")?.ok_or(QueryError::Missing("file_path"))?,
     };
     let size = size(query.number("size")?, request, form)?;
-    Ok(UploadRequest { path: FilePath::parse(path)?, size, mtime: mtime(&query)?, mode: mode(&query)? })
+    let size_min = match form {
+        Form::Multipart(_) => {
+            request.content_length().unwrap_or(0).saturating_sub(limits::MULTIPART_OVERHEAD_BYTES_MAX)
+        }
+        Form::Raw { .. } => 0,
+    };
+    Ok(UploadRequest { path: FilePath::parse(path)?, size, size_min, mtime: mtime(&query)?, mode: mode(&query)? })
 }
 
 /// A raw body's length is the file's, so the two are compared before the body comes.

@@ -42,7 +42,7 @@ impl World {
 
     fn put(&self, path: &[u8], bytes: &[u8]) -> u64 {
         let path = FilePath::parse(path.to_vec()).expect("a path");
-        let request = UploadRequest { path, size: None, mtime: None, mode: None };
+        let request = UploadRequest { path, size: None, size_min: 0, mtime: None, mode: None };
         let mut intake = self.services.upload(&self.session, request).expect("begins");
         intake.push(bytes.to_vec().into()).expect("takes bytes");
         intake.finish(None).expect("commits").id.0

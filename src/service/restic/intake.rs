@@ -10,8 +10,11 @@ use crate::chunk::id::part_id;
 use crate::model::{ChunkId, ObjectKind, ObjectName, Sha256, limits};
 use crate::service::content::Tree;
 use crate::service::hashing::Hashing;
+use crate::service::quota::{require_logical, require_stored};
 use crate::service::{Error, Inner, Services, Thing};
-use crate::store::{self, Child, Draft, FrameHeader, FrameKind, NewFrame, ObjectRow, Operation, RepoOperation, Room};
+use crate::store::{
+    self, Allowance, Child, Draft, FrameHeader, FrameKind, NewFrame, ObjectRow, Operation, RepoOperation, Room,
+};
 
 /// What is asked of an object's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +31,10 @@ pub struct ObjectIntake {
     access: RepoAccess,
     name: ObjectName,
     length: Option<u64>,
+    /// An object of that name is there: the same again changes nothing, whatever the quota.
+    is_known: bool,
     proof: Proof,
+    allowance: Allowance,
     draft: Draft,
     tree: Tree,
     hashing: Hashing,
@@ -55,19 +61,29 @@ impl Services {
         access.require_adding()?;
         require_length(length.unwrap_or(0))?;
         let room = room_for(name, length);
-        match (self.inner.object(access, name)?, length) {
+        let allowance = self.inner.store.allowance(access.account.0, name.kind().purpose())?;
+        let known = self.inner.object(access, name)?;
+        let is_known = known.is_some();
+        match (known, length) {
             (Some(known), Some(length)) if known.size != length => return Err(Error::ObjectExists),
             // The same again stores nothing, so a full disk is no reason to refuse it.
             (Some(_), _) => {}
-            (None, _) => self.inner.store.admit(room)?,
+            (None, _) => {
+                require_logical(&allowance, length.unwrap_or(0))?;
+                // What a client has sealed is seldom there already: better refused now than with half of it stored.
+                require_stored(&allowance, length.unwrap_or(0))?;
+                self.inner.store.admit(room)?;
+            }
         }
         Ok(ObjectIntake {
             inner: Arc::clone(&self.inner),
             access: access.clone(),
             name,
             length,
+            is_known,
             proof,
-            draft: self.inner.store.draft_in(room),
+            allowance,
+            draft: self.inner.store.draft_in(room).within(allowance.stored),
             tree: Tree::default(),
             hashing: Hashing::default(),
             part: Vec::new(),
@@ -99,6 +115,9 @@ impl ObjectIntake {
         require_length(self.size)?;
         if let Some(declared) = self.length.filter(|declared| self.size > *declared) {
             return Err(Error::SizeMismatch { declared, actual: self.size });
+        }
+        if !self.is_known {
+            require_logical(&self.allowance, self.size)?;
         }
         self.hashing.update(&bytes, self.size)?;
         while !bytes.is_empty() {

@@ -91,7 +91,9 @@ impl Services {
                 takeover.objects += 1;
                 takeover.bytes += bytes;
             }
-            Err(error @ (Error::NoSpace | Error::Unavailable | Error::Busy)) => return Err(error),
+            Err(error @ (Error::NoSpace | Error::QuotaReached { .. } | Error::Unavailable | Error::Busy)) => {
+                return Err(error);
+            }
             Err(error) => {
                 takeover.refused += 1;
                 refused(path, &error);

@@ -9,6 +9,7 @@ use super::Keeper;
 use crate::store::error::Error;
 use crate::store::mark::Mark;
 use crate::store::replay::Replay;
+use crate::store::scan::Until;
 use crate::store::shared::Shared;
 
 /// A rebuild of the catalog that failed is tried again after so long at first, …
@@ -43,11 +44,14 @@ impl Keeper {
             self.seal()?;
         }
         let newest = self.writer()?.volume();
-        let mark = Mark { store: self.store, ending: self.writer()?.ending(), counters: self.counters }.encode()?;
+        let ending = self.writer()?.ending();
+        let mark = Mark { store: self.store, ending, counters: self.counters }.encode()?;
         let Shared { log, rows, .. } = &*self.shared;
         rows.rebuild(|fresh| {
             let replay = Replay::of(log, fresh, self.store);
             replay.replay_closed(newest, None)?;
+            // The mark lies behind what a volume begins with.
+            replay.replay_newest(newest, Until::Exactly(ending.end), None)?;
             Ok(mark)
         })
     }

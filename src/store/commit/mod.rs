@@ -5,29 +5,29 @@
 //! on what it lost is refused. It takes all that waits, syncs once, and never waits when nothing is queued.
 
 mod again;
+mod counting;
+mod group;
+mod job;
 mod mend;
 mod staged;
 mod turnover;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::time::{Duration, Instant};
 
 use self::again::Waiting;
+use self::group::{Appended, Group};
+pub use self::job::Job;
 use self::staged::Staged;
-use crate::model::ChunkId;
-use crate::store::catalog::place_change;
-use crate::store::draft::{BytePermit, NewFrame};
+use crate::store::draft::NewFrame;
 use crate::store::error::Error;
 use crate::store::frame::FrameHeader;
 use crate::store::header::{Counters, Ending};
 use crate::store::mark::Mark;
 use crate::store::newest::Newest;
-use crate::store::operation::{self, Decided, Done, Operation, View, decide};
-use crate::store::place::Place;
-use crate::store::rows::Change;
+use crate::store::operation::{Decided, Done, Operation, View, decide};
 use crate::store::shared::Shared;
 use crate::store::writer::{Tail, VolumeLimits, Writer};
 
@@ -41,29 +41,6 @@ const UNFLUSHED_BYTES_MAX: u64 = 8 << 20;
 const DELTA_BYTES_MAX: usize = 8 << 20;
 /// After so much silence the open volume is looked after.
 const IDLE: Duration = Duration::from_secs(2);
-
-/// What the storage thread is asked.
-pub enum Job {
-    /// Append a frame.
-    Append(NewFrame, BytePermit),
-    /// Decide an operation and answer when it is durable.
-    Commit {
-        /// The operation.
-        operation: Operation,
-        /// How many losses there had been when its draft began.
-        losses_seen: u64,
-        /// Where the answer goes.
-        reply: Sender<Result<Done, Error>>,
-    },
-    /// Close the open volume for a moment: readers took much through it.
-    Recycle,
-    /// A reader met a damaged page of the catalog: make it anew.
-    Mend,
-    /// End at once, as after a crash.
-    Abandon,
-    /// Write everything out and end.
-    Close(Sender<Result<Mark, Error>>),
-}
 
 /// The storage thread's own state.
 pub struct Keeper {
@@ -79,18 +56,6 @@ pub struct Keeper {
     mended: Option<(Instant, Duration)>,
     /// What a full disk took together with others' data, and is done again.
     again: Vec<Waiting>,
-}
-
-/// What was appended and decided since the last sync.
-#[derive(Default)]
-struct Group {
-    counters: Option<Counters>,
-    frames: Vec<(ChunkId, Place, u64)>,
-    frame_bytes: usize,
-    overlay: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-    changes: Vec<Change>,
-    answers: Vec<(Waiting, Done)>,
-    bytes: usize,
 }
 
 impl Keeper {
@@ -171,7 +136,7 @@ impl Keeper {
         while let Some(job) = next {
             match job {
                 Job::Append(frame, _) if home.is_err() => {
-                    self.shared.arrived(frame.stored.len());
+                    self.drop_frame(&frame);
                     self.shared.lose(&Error::Gone);
                 }
                 Job::Commit { reply, .. } if home.is_err() => drop(reply.send(Err(Error::Gone))),
@@ -179,11 +144,15 @@ impl Keeper {
                     let appended = self.append(&frame);
                     drop(permit);
                     if let Err(error) = appended {
-                        self.shared.arrived(frame.stored.len());
+                        self.drop_frame(&frame);
                         self.fail(error);
                     }
                 }
                 Job::Commit { operation, losses_seen, reply } => self.commit(operation, losses_seen, reply),
+                Job::CountLogical { reply, .. } if home.is_err() => drop(reply.send(Err(Error::Gone))),
+                Job::CountLogical { account, reply } => drop(reply.send(self.count(account))),
+                Job::StoredCounted { reply, .. } if home.is_err() => drop(reply.send(Err(Error::Gone))),
+                Job::StoredCounted { missing, reply } => drop(reply.send(self.stored_counted(&missing))),
                 Job::Recycle => self.recycle(),
                 // Done after every job, when nobody waits for a sync any more.
                 Job::Mend => {}
@@ -216,9 +185,7 @@ impl Keeper {
         self.make_room()?;
         let seq = self.group.counters.unwrap_or(self.counters).seq;
         let place = self.writer()?.append(&FrameHeader { seq, ..frame.header }, &frame.stored)?;
-        self.group.bytes += frame.stored.len();
-        self.group.frame_bytes += frame.stored.len();
-        self.group.frames.push((frame.header.id, place, seq));
+        self.group.take_frame(&frame.header, frame.stored.len(), seq, place);
         Ok(())
     }
 
@@ -240,7 +207,10 @@ impl Keeper {
         let staged = match self.decide(operation) {
             // Answered with the group: what made it so may not be synced yet.
             Ok((Decided::Already(done), _)) => return self.group.answers.push((waiting, done)),
-            Ok((Decided::Record(record, done), counters)) => Staged::of(&record, done, counters),
+            Ok((Decided::Record(record, done), counters)) => self.measure(&record).and_then(|logical| {
+                let staged = Staged::of(&record, done, counters)?;
+                Ok(Staged { logical, ..staged })
+            }),
             Err(refused) => Err(refused),
         };
         match staged.map(|staged| self.stage(staged)) {
@@ -261,11 +231,7 @@ impl Keeper {
 
     fn stage(&mut self, staged: Staged) -> Result<Done, Error> {
         self.writer()?.append(&staged.header, &staged.stored)?;
-        self.group.counters = Some(staged.counters);
-        self.group.bytes += staged.stored.len();
-        operation::overlay(&staged.changes, &mut self.group.overlay);
-        self.group.changes.extend(staged.changes);
-        Ok(staged.done)
+        Ok(self.group.take_record(staged))
     }
 
     /// Ends a group: one sync, then the catalog, then the answers.
@@ -281,9 +247,10 @@ impl Keeper {
         }
         self.counters = counters;
         let group = std::mem::take(&mut self.group);
-        let places = group.frames.iter().map(|(id, place, seq)| place_change(id, *place, *seq));
+        let places = group.frames.iter().map(Appended::change);
         self.shared.rows.apply(places.chain(group.changes).collect());
-        self.shared.settle(group.frames.iter().map(|(id, ..)| *id));
+        self.shared.settle(group.frames.iter().map(|frame| frame.id));
+        self.metered(&group);
         self.shared.arrived(group.frame_bytes);
         for (waiting, done) in group.answers {
             waiting.answer(Ok(done));
@@ -301,6 +268,7 @@ impl Keeper {
         );
         let group = std::mem::take(&mut self.group);
         self.shared.arrived(group.frame_bytes);
+        group.frames.iter().for_each(|frame| self.shared.meter.lost(frame.account, frame.bytes));
         for (waiting, _) in group.answers {
             self.refuse(waiting, &error);
         }
@@ -330,7 +298,7 @@ impl Keeper {
         if self.require_home().is_err() {
             return;
         }
-        if !self.group.frames.is_empty() {
+        if !self.group.is_empty() {
             self.finish();
         }
         if let Ok(writer) = &self.writer {
@@ -364,7 +332,7 @@ impl Keeper {
     fn close(mut self) -> Result<Mark, Error> {
         self.require_home()?;
         self.shared.space.make_room(self.writer.is_ok());
-        if !self.group.frames.is_empty() || !self.group.answers.is_empty() {
+        if !self.group.is_empty() {
             self.finish();
         }
         let ending = match self.writer {

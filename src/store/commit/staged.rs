@@ -20,6 +20,8 @@ pub struct Staged {
     pub counters: Counters,
     /// What its owner is told once it is durable.
     pub done: Done,
+    /// How it changes the logical bytes of an account that is counted.
+    pub logical: Option<(u64, i64)>,
 }
 
 impl Staged {
@@ -37,6 +39,6 @@ impl Staged {
             id: ChunkId([0; 32]),
         };
         counters.seq += 1;
-        Ok(Self { header, stored, changes, counters, done })
+        Ok(Self { header, stored, changes, counters, done, logical: None })
     }
 }

@@ -16,12 +16,15 @@ impl Keeper {
             let (log, space) = (&self.shared.log, &self.shared.space);
             let number = log.number_after(before.volume);
             let footer = footer.as_ref().filter(|footer| space.has_room_for(footer.bytes()));
-            let begin = |footer| Writer::begin(log, number, self.store, self.counters, *before, footer);
+            let note = self.note_of_all()?;
+            let frame = note.as_ref().map(|note| &note.frame);
+            let begin = |footer| Writer::begin(log, number, self.store, self.counters, *before, footer, frame);
             let begun = match footer.map(|footer| begin(Some(footer))) {
                 None | Some(Err(Error::NoSpace)) => space.with_room(|| begin(None)),
                 Some(begun) => begun,
             };
             self.writer = Ok(begun?);
+            self.noted(note);
         }
         self.note_newest()?;
         self.writer.as_mut().map_err(|_| Error::Refused("the log cannot be written"))

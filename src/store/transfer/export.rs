@@ -12,6 +12,7 @@ use super::super::header::Entry;
 use super::super::listed::listed;
 use super::super::log::Log;
 use super::super::place::{Address, Place};
+use super::super::records::Record;
 use super::super::scan::Until;
 use super::stream::{Counts, Head, StreamWriter, is_content};
 
@@ -54,6 +55,8 @@ impl Export<'_> {
         listed.damaged.iter().for_each(|place| self.leave_out(place));
         for entry in listed.entries.iter().filter(|entry| is_content(entry.kind)) {
             match self.read(number, entry) {
+                // How much lies in which volume is another store's business.
+                Ok(frame) if is_note(&frame) => {}
                 Ok(frame) => self.stream.frame(&frame)?,
                 Err(error) if is_lost(&error) => self.frame_left_out(number, entry, &error),
                 Err(error) => return Err(error),
@@ -112,6 +115,10 @@ impl Export<'_> {
         self.stream.leave_out();
         (self.left_out)(what);
     }
+}
+
+fn is_note(frame: &Frame) -> bool {
+    frame.header.kind == FrameKind::Record && matches!(Record::parse(&frame.stored), Ok(Record::UsageNoted(_)))
 }
 
 /// Whether the rest can be exported all the same: the bytes are wrong, or the disk will not give them.

@@ -13,7 +13,7 @@ use super::super::clean::{self, Clean};
 use super::super::durable;
 use super::super::error::Error;
 use super::super::format_file::{self, Format};
-use super::super::frame::{Frame, FrameKind};
+use super::super::frame::{Frame, FrameHeader, FrameKind};
 use super::super::gaps::Gaps;
 use super::super::header::{Counters, Ending};
 use super::super::log::Log;
@@ -21,6 +21,7 @@ use super::super::mark::Mark;
 use super::super::opening::{Recovered, directory, recovered};
 use super::super::records::Record;
 use super::super::shape::Shape;
+use super::super::usage::{Tally, UsageNoted};
 use super::super::writer::{VolumeLimits, Writer};
 use super::stream::{Counts, Head, Item, StreamReader, Trailer};
 
@@ -122,11 +123,12 @@ impl Drop for Site<'_> {
     }
 }
 
-/// Writes all frames and returns where the log ends then. Everything is in sealed volumes; the last, empty one carries the
-/// next ids in its header, so that they survive the loss of the catalog too.
+/// Writes all frames and returns where the log ends then. Everything is in sealed volumes; the last one has the next ids in its
+/// header, so that they survive the loss of the catalog too, and what is stored in all of them, and nothing else.
 fn write_volumes(log: &Log, stream: &mut StreamReader<'_>, limits: VolumeLimits) -> Result<(Mark, Counts), Error> {
     let store = stream.head().store;
-    let mut intake = Intake { log, store, limits, counters: Counters::default(), newest_seq: 0 };
+    let mut intake =
+        Intake { log, store, limits, counters: Counters::default(), newest_seq: 0, tally: Tally::default() };
     let mut writer = intake.begin(Ending::NOTHING)?;
     let Trailer { counts, counters } = loop {
         match stream.item()? {
@@ -138,7 +140,11 @@ fn write_volumes(log: &Log, stream: &mut StreamReader<'_>, limits: VolumeLimits)
         return Err(stream.damaged("its next ids are given already"));
     }
     intake.counters = counters;
-    let ending = intake.next(writer)?.suspend()?;
+    let mut last = intake.next(writer)?;
+    let (note, stored) = intake.note()?;
+    last.append(&note, &stored)?;
+    last.flush(note.seq)?;
+    let ending = last.suspend()?;
     Ok((Mark { store, ending, counters }, counts))
 }
 
@@ -150,11 +156,18 @@ struct Intake<'a> {
     /// The next ids as the records so far leave them.
     counters: Counters,
     newest_seq: u64,
+    tally: Tally,
 }
 
 impl Intake<'_> {
     fn begin(&self, before: Ending) -> Result<Writer, Error> {
-        Writer::begin(self.log, before.volume + 1, self.store, self.counters, before, None)
+        Writer::begin(self.log, before.volume + 1, self.store, self.counters, before, None, None)
+    }
+
+    /// What accounts have stored, so that no start has to count it.
+    fn note(&mut self) -> Result<(FrameHeader, Vec<u8>), Error> {
+        let stored = std::mem::take(&mut self.tally).bytes.into_iter().collect();
+        UsageNoted { stored }.frame(self.counters.seq)
     }
 
     fn next(&self, full: Writer) -> Result<Writer, Error> {
@@ -166,6 +179,7 @@ impl Intake<'_> {
         let mut writer = if writer.is_full(&self.limits) { self.next(writer)? } else { writer };
         let seq = frame.header.seq;
         self.newest_seq = self.newest_seq.max(seq);
+        self.tally.take(&frame.header);
         if frame.header.kind == FrameKind::Record {
             self.counters = self.counters.at_least(Record::parse(&frame.stored)?.counters(seq));
         }

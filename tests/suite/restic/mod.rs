@@ -2,7 +2,8 @@
 //! gathered from restic's own backend suite, rest-server, rclone and rustic_server; each row here carries its own.
 //!
 //! What is not here runs where it belongs: append-only and private repositories with `rbackup serve restic`, real restic in
-//! `tests/restic.rs`, full disks in `tests/full_disk.rs`. On the main listener there is no quota, no metrics and no proxy header.
+//! `tests/restic.rs`, full disks in `tests/full_disk.rs`, quotas in `quota.rs`. On the main listener there
+//! are no metrics and no proxy header.
 
 mod access;
 mod damage;

@@ -4,8 +4,9 @@
 
 use super::{Refused, USAGE};
 use crate::model::{Invalid, Password, Username, limits};
-use crate::service::{AccountSummary, Ended, InviteSummary, Proof, Services};
-use crate::wire::admin::{AccountErrand, AccountJson, Hidden, InviteJson, ProofJson};
+use crate::server::api::account::usage_json;
+use crate::service::{AccountSummary, BoundChange, Ended, InviteSummary, Proof, Services};
+use crate::wire::admin::{AccountErrand, AccountJson, BoundJson, Hidden, InviteJson, ProofJson};
 use crate::wire::errand::Said;
 
 /// Does one.
@@ -14,7 +15,11 @@ pub fn run(services: &Services, errand: AccountErrand, say: &mut dyn FnMut(Said)
         AccountErrand::List {} => {
             services.accounts()?.into_iter().for_each(|account| say(Said::Account(json(account))));
         }
-        AccountErrand::Show { name } => say(Said::Account(json(services.account_summary(&named(name)?)?))),
+        AccountErrand::Show { name } => say(Said::Account(shown(services, &named(name)?)?)),
+        AccountErrand::Quota { name, logical, stored } => {
+            let usage = services.set_quota(&named(name)?, bound(logical), bound(stored))?;
+            say(Said::Usage(usage_json(&usage)));
+        }
         AccountErrand::Enable { name, enabled } => say(ended(services.set_enabled(&named(name)?, enabled)?)),
         AccountErrand::Password { name, proof, new } => {
             let proof = match proof {
@@ -34,7 +39,7 @@ pub fn run(services: &Services, errand: AccountErrand, say: &mut dyn FnMut(Said)
         }
         AccountErrand::Remove { name } => {
             let name = named(name)?;
-            let account = json(services.account_summary(&name)?);
+            let account = shown(services, &name)?;
             services.remove_account(&name)?;
             say(Said::Account(account));
         }
@@ -68,6 +73,21 @@ fn ended(Ended { sessions, tokens }: Ended) -> Said {
     Said::Ended { sessions, tokens }
 }
 
+/// An account with what it uses.
+fn shown(services: &Services, name: &Username) -> Result<AccountJson, Refused> {
+    let account = services.account_summary(name)?;
+    let usage = usage_json(&services.account_use(account.account)?);
+    Ok(AccountJson { usage: Some(usage), ..json(account) })
+}
+
+fn bound(bound: BoundJson) -> BoundChange {
+    match bound {
+        BoundJson::Keep => BoundChange::Keep,
+        BoundJson::Lift => BoundChange::Lift,
+        BoundJson::Bytes(bytes) => BoundChange::Bytes(bytes),
+    }
+}
+
 fn json(account: AccountSummary) -> AccountJson {
     AccountJson {
         account_id: account.account.to_string(),
@@ -80,6 +100,7 @@ fn json(account: AccountSummary) -> AccountJson {
         sessions: account.sessions,
         tokens: account.tokens,
         repos: account.repos,
+        usage: None,
     }
 }
 

@@ -85,7 +85,7 @@ impl From<Error> for Refused {
             Error::Invalid(_) | Error::NotRepository { .. } | Error::Administrator => USAGE,
             Error::NotFound(_) => NOT_FOUND,
             Error::BadCredentials | Error::BadRecoveryCode => SIGN_IN,
-            Error::NoSpace => NO_SPACE,
+            Error::NoSpace | Error::QuotaReached { .. } => NO_SPACE,
             _ => FAILED,
         };
         Self(exit, crate::server::error::chain(&error))

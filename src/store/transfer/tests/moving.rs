@@ -111,12 +111,13 @@ fn import_bytes(dir: &Path, mut bytes: &[u8]) -> Result<Imported, Error> {
 /// Key, seq and value.
 type Rows = BTreeMap<Vec<u8>, (u64, Vec<u8>)>;
 
-/// The rows of the catalog but for places, and each frame that a place leads to.
+/// The rows of the catalog but for places and for what was stored where, and each frame that a place leads to.
 fn content(store: &Store) -> (Rows, Vec<Frame>) {
     let (mut rows, mut frames) = (BTreeMap::new(), Vec::new());
     for (key, row) in store.shared.rows.scan(&[], &[0xff], 100_000).expect("scanned") {
         match key.strip_prefix(b"c").and_then(|id| <[u8; 32]>::try_from(id).ok()) {
             Some(id) => frames.push(store.read(&ChunkId(id)).expect("a frame")),
+            None if key[0] == b'u' => {}
             None => drop(rows.insert(key, (row.seq, row.value))),
         }
     }
