@@ -174,6 +174,44 @@ fn a_backup_that_was_cut_by_a_kill_is_repeated_and_whole() {
     assert_eq!(code, Some(0), "{said}");
 }
 
+/// Far over its quota an account takes nothing more, and restic gets it below by its own means.
+#[test]
+fn a_full_account_is_freed_by_restic_itself() {
+    let mut random = Random::new(run_seed("restic, quota"));
+    let home = Home::new("restic-quota", &mut random, 8);
+    let server = home.begin();
+    let restic = home.restic(&server);
+    let other = home.place.path().join("other");
+    std::fs::create_dir(&other).expect("made");
+    tree::renew(&other, &mut random, 24);
+    sure(restic.must(&["init"]));
+    sure(restic.must(&["backup", other.to_str().expect("a plain path")]));
+    sure(restic.must(&["backup", home.tree.to_str().expect("a plain path")]));
+    let before = quota(&home, &["--logical", "1MiB", "--stored", "1MiB"]);
+    let told: serde_json::Value = serde_json::from_str(&sure(restic.must(&["snapshots", "--json"]))).expect("JSON");
+    let oldest = told[0]["id"].as_str().expect("a snapshot").to_owned();
+    sure(restic.must(&["unlock"]));
+    sure(restic.must(&["forget", &oldest, "--prune", "--max-repack-size", "0"]));
+    sure(restic.must(&["check", "--read-data"]));
+    sure(restic.restores(&home.tree, &home.restored()));
+    let after = quota(&home, &[]);
+    assert!(after + (20 << 20) < before, "{before} bytes before, {after} after");
+    let mut wire = Connection::open(server.address).expect("connect");
+    let path = format!("/restic/nas/photos/data/{}", "0".repeat(64));
+    let basic = basic();
+    let answer = wire.send("POST", &path, &[("Authorization", &basic)], b"a pack").expect("an answer");
+    assert_eq!(answer.status, 507, "planted: it is full all the while");
+    assert!(server.stop().expect("it stops").success());
+}
+
+/// Sets a quota beside the server and says the logical bytes.
+fn quota(home: &Home, words: &[&str]) -> u64 {
+    let words = [&["account", "quota", ACCOUNT, "--json"], words].concat();
+    let (code, said) = server::command(&home.data(), &words);
+    assert_eq!(code, Some(0), "{said}");
+    serde_json::from_str::<serde_json::Value>(&said).expect("JSON")["logical_bytes"].as_u64().expect("a number")
+}
+
 /// Planted: what this harness must see when the server loses an object or returns other bytes.
 #[test]
 fn a_lost_pack_and_a_changed_byte_are_seen() {

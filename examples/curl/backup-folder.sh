@@ -161,6 +161,7 @@ problem() {
     case "$2 $kind" in
         "412 hash_mismatch" | "400 size_mismatch") report moved "$3" "changed while it was read" ;;
         401*) die "the session is not accepted: run login.sh again" ;;
+        "507 quota_reached") die "$said" ;;
         507*) die "the server has no space left" ;;
         *) report failed "$3" "$2 $said" ;;
     esac

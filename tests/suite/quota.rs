@@ -4,7 +4,7 @@
 use crate::support::api::file_id;
 use crate::support::curl::Curl;
 use crate::support::raw::Raw;
-use crate::support::{Answer, Curl, House, Member, noise, sha256_hex};
+use crate::support::{Answer, House, Member, noise, sha256_hex};
 use base64::Engine as _;
 use serde_json::{Value, json};
 use std::fs;

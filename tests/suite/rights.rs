@@ -38,7 +38,7 @@ const CREDENTIALS: [(char, &str); 7] = [
 const TOKEN: &str = r#"{"name":"x","scopes":["read"]}"#;
 const OBJECT: &str = "/restic/r/data/2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
 
-const ROWS: [Row; 51] = [
+const ROWS: [Row; 52] = [
     ("GET", "/status", "/status", "", For::All),
     ("GET", "/api/v1/status", "/api/v1/status", "", For::All),
     ("GET", "/account/register", "/account/register", "", For::All),

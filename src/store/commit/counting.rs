@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Keeper;
-use super::group::Group;
+use super::group::Appended;
 use crate::model::Quota;
 use crate::store::draft::NewFrame;
 use crate::store::error::Error;
@@ -94,10 +94,10 @@ impl Keeper {
     }
 
     /// A group is synced.
-    pub(super) fn metered(&self, group: &Group) {
+    pub(super) fn metered(&self, frames: &[Appended], logical: &BTreeMap<u64, i64>) {
         let meter = &self.shared.meter;
-        group.frames.iter().for_each(|frame| meter.synced(frame.account, frame.bytes));
-        group.logical.iter().for_each(|(account, by)| meter.changed(*account, *by));
+        frames.iter().for_each(|frame| meter.synced(frame.account, frame.bytes));
+        logical.iter().for_each(|(account, by)| meter.changed(*account, *by));
     }
 
     /// A frame that was announced is not written.

@@ -250,7 +250,7 @@ impl Keeper {
         let places = group.frames.iter().map(Appended::change);
         self.shared.rows.apply(places.chain(group.changes).collect());
         self.shared.settle(group.frames.iter().map(|frame| frame.id));
-        self.metered(&group);
+        self.metered(&group.frames, &group.logical);
         self.shared.arrived(group.frame_bytes);
         for (waiting, done) in group.answers {
             waiting.answer(Ok(done));
