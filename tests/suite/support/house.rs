@@ -77,10 +77,29 @@ impl House {
 
     /// The same where the test says.
     pub fn open_at(&mut self, listen: &str, words: &[&str]) {
-        assert!(self.running.is_none(), "the house is open already");
-        let log = OpenOptions::new().create(true).append(true).open(self.log_path()).expect("open the log");
         let mut command = self.program();
         command.args(["serve", "--listen", listen, "--data"]).arg(self.data()).args(words);
+        self.spawn(command);
+    }
+
+    /// The same under a program that runs it in its own place (`strace -D`).
+    pub fn open_under(&mut self, wrapper: &[&str]) {
+        let bare = self.program();
+        let mut command = Command::new(wrapper[0]);
+        command.args(&wrapper[1..]).arg(bare.get_program()).args(["serve", "--listen", "127.0.0.1:0", "--data"]);
+        command.arg(self.data());
+        for (name, value) in bare.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        self.spawn(command);
+    }
+
+    fn spawn(&mut self, mut command: Command) {
+        assert!(self.running.is_none(), "the house is open already");
+        let log = OpenOptions::new().create(true).append(true).open(self.log_path()).expect("open the log");
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the server starts");
         let (first_line, said) = first_line(&mut child);
         let url =
