@@ -1,7 +1,8 @@
 //! Re-reads everything and says what is damaged, without any key: every frame carries a hash over header and stored bytes.
 //!
 //! Promise: every block, every frame that a footer or the open volume lists, and every manifest of every version is read.
-//! Never changes what it reads; opening the store before it recovers from a crash as every start does.
+//! Where it finds damage is remembered ([`suspects`](super::suspects)), so that content that comes again is whole again. Never changes
+//! what it reads; opening the store before it recovers from a crash as every start does.
 
 use std::collections::HashMap;
 
@@ -83,7 +84,8 @@ impl Report {
 
 /// Checks a store that nobody writes to meanwhile.
 pub fn check(store: &Store) -> Result<Report, Error> {
-    let mut check = Check { store, report: Report::default(), sound: HashMap::new() };
+    let mut check =
+        Check { store, report: Report::default(), sound: HashMap::new(), hit: Vec::new(), unread: Vec::new() };
     let noted = |number: &u32| store.shared.log.is_noted(*number);
     let (given_up, missing): (Vec<u32>, Vec<u32>) = store.given_up().into_iter().partition(noted);
     check.report.given_up = given_up;
@@ -97,6 +99,7 @@ pub fn check(store: &Store) -> Result<Report, Error> {
         check.file(&file?)?;
     }
     check.objects()?;
+    store.shared.suspects.add_all(&check.hit, &check.unread);
     let damaged = check.sound.iter().filter(|(_, problem)| problem.is_some());
     check.report.damaged_chunks = damaged.map(|(id, _)| *id).collect();
     Ok(check.report)
@@ -107,6 +110,10 @@ struct Check<'a> {
     report: Report,
     /// What was found at the place of each id: nothing for a sound frame, else what is wrong.
     sound: HashMap<ChunkId, Option<String>>,
+    /// Blocks and frames that do not verify.
+    hit: Vec<Place>,
+    /// Volumes that cannot be read.
+    unread: Vec<u32>,
 }
 
 impl Check<'_> {
@@ -114,7 +121,10 @@ impl Check<'_> {
     fn volume(&mut self, number: u32) -> Result<(), Error> {
         self.report.volumes += 1;
         match self.blocks(number).and_then(|()| self.frames(number)) {
-            Err(error) if error.is_damage() => self.report.damaged_places.push(error.to_string()),
+            Err(error) if error.is_damage() => {
+                self.report.damaged_places.push(error.to_string());
+                self.unread.push(number);
+            }
             read => return read,
         }
         Ok(())
@@ -147,6 +157,7 @@ impl Check<'_> {
             };
             if sum.is_none() {
                 self.report.damaged_places.push(format!("volume {number} block {at} does not verify"));
+                self.hit.push(Place { volume: number, address: Address::new(at, 0) });
             }
             if at < ending {
                 running = run(running, sum.map_or(0, |(_, sum)| sum));
@@ -178,6 +189,7 @@ impl Check<'_> {
         };
         if let Some(problem) = &problem {
             self.report.damaged_places.push(problem.clone());
+            self.hit.push(place);
         }
         // The catalog decides which of several frames of an id counts.
         if entry.kind.has_id() && self.store.catalog().place(&entry.id)? == Some(place) {

@@ -12,6 +12,7 @@ use super::mark::Mark;
 use super::opening::{self, Recovered};
 use super::shared::Shared;
 use super::space::Space;
+use super::suspects::Suspects;
 use super::usage::Meter;
 use super::{Error, Options, Store, clean, format_file};
 use crate::store::header::Ending;
@@ -51,6 +52,7 @@ impl Store {
             Home::at(dir),
             Watch::new(options.stuck),
             Meter::of(&stored),
+            Suspects::unkept(),
         ));
         let opened = Mark { store, ending, counters };
         // Nobody is there to take a job: every change is refused.

@@ -116,6 +116,7 @@ use self::newest::Newest;
 use self::opening::Recovered;
 use self::shared::Shared;
 use self::space::Space;
+use self::suspects::Suspects;
 use self::writer::Writer;
 use crate::model::ChunkId;
 use crate::model::random::random;
@@ -192,8 +193,8 @@ impl Store {
         let opened = Mark { store, ending: tail.as_ref().map_or_else(|(ending, _)| *ending, Writer::ending), counters };
         let newest = noted_at(dir, noted, &opened, &space)?;
         clean::forget(dir)?;
-        let (watch, meter) = (Watch::new(options.stuck), Meter::of(&stored));
-        let shared = Arc::new(Shared::new(log, Arc::new(rows), space, Home::at(dir), watch, meter));
+        let (watch, meter, suspects) = (Watch::new(options.stuck), Meter::of(&stored), Suspects::kept_in(dir, store));
+        let shared = Arc::new(Shared::new(log, Arc::new(rows), space, Home::at(dir), watch, meter, suspects));
         let (jobs, inbox) = channel();
         let alarm = alarm(jobs.clone());
         shared.rows.tell_of_damage(&alarm);

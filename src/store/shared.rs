@@ -50,7 +50,15 @@ pub struct Shared {
 
 impl Shared {
     /// The shared part over an opened log and catalog.
-    pub fn new(log: Log, rows: Arc<Rows>, space: Space, home: Home, watch: Watch, meter: Meter) -> Self {
+    pub fn new(
+        log: Log,
+        rows: Arc<Rows>,
+        space: Space,
+        home: Home,
+        watch: Watch,
+        meter: Meter,
+        suspects: Suspects,
+    ) -> Self {
         let catalog = Catalog::new(Arc::clone(&rows));
         let (pins, queue) = (Pins::default(), ByteQueue::default());
         Self {
@@ -63,7 +71,7 @@ impl Shared {
             watch,
             coming: AtomicU64::new(0),
             meter,
-            suspects: Suspects::default(),
+            suspects,
             recycling: AtomicBool::new(false),
             catalog,
             pending: RwLock::default(),

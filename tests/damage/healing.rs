@@ -120,6 +120,38 @@ fn a_chunk_that_could_not_be_read_is_stored_again_when_it_comes_again() {
     });
 }
 
+/// What notices a damage before the store is opened again.
+type Notice = fn(&Patient, &Path);
+
+const NOTICED: [(&str, Notice); 2] = [
+    ("a reader", |it, data| {
+        let services = visitor::open(data).expect("a flipped byte does not stop a start");
+        assert!(matches!(it.fate(&services), Fate::Failed(_)), "the version is hit");
+        services.close().expect("closed");
+    }),
+    ("`check`", |_, data| assert_eq!(server::command(data, &["check"]).0, Some(15))),
+];
+
+/// Whoever has noticed it, and however long ago. Planted: without the note of it, what comes again is not whole.
+#[test]
+fn damage_that_was_noticed_before_the_last_start_heals_too() {
+    let patient = patient("stopped");
+    for (who, notice) in NOTICED {
+        let heals = |it: &Patient, harm: &Harm, is_remembered: bool| {
+            let data = it.damaged(harm);
+            notice(it, &data);
+            if !is_remembered {
+                std::fs::remove_file(data.join("suspects")).expect("a note");
+            }
+            let services = visitor::open(&data).expect("opened again");
+            it.send_again(&services);
+            it.is_well(services, &data)
+        };
+        patient.each_heals(|it, harm| heals(it, harm, true).map_err(|why| format!("noticed by {who}: {why}")));
+        heals(&patient, &patient.harms[0], false).expect_err("a damage that nobody remembers heals");
+    }
+}
+
 #[test]
 fn a_salvage_forgets_what_is_damaged_so_that_it_heals() {
     patient("stopped").each_heals(|it, harm| {
