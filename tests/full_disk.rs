@@ -150,6 +150,19 @@ fn a_server_without_a_ballast_is_noticed() {
     eprintln!("planted, no ballast: {wrong}");
 }
 
+/// Planted: without a ballast there is no reserve, so who only adds takes what removals need.
+#[test]
+fn a_reserve_that_adding_uses_up_is_noticed() {
+    let mut site = Site::new(on_ext4(), run_seed("full_disk, planted, adding"));
+    site.configure("[storage]\nballast_mib = 0\n");
+    site.start().unwrap();
+    site.work().unwrap();
+    let seen = (0..10).find_map(|_| parts::restic::leaves_room_for_removals(&mut site).err());
+    let wrong = seen.expect("no reserve, a full disk, and the removals go on");
+    assert!(wrong.contains("DELETE") && wrong.contains(" 507 "), "it saw something else: {wrong}");
+    eprintln!("planted, no reserve: {wrong}");
+}
+
 /// Planted: a version that was acknowledged before a disk failed is missing. Only what came later may be.
 #[test]
 fn a_doubt_excuses_nothing_older() {
