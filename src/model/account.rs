@@ -22,7 +22,7 @@ impl Username {
         if name.0.contains([':', '/']) {
             return Err(Invalid::new(
                 "username",
-                "contains a colon or a slash, which end an account in the name of a repository",
+                "contains a colon or a slash, which end an account where a repository is named",
             ));
         }
         Ok(name)
@@ -86,10 +86,19 @@ fn name(what: &'static str, text: String, bytes_max: usize) -> Result<String, In
 pub enum Registration {
     /// Whoever reaches the server.
     Open,
+    /// Whoever asks at the server's own machine by a name that leads nowhere else; elsewhere who was invited.
+    Near,
     /// Who was invited.
     Invite,
     /// Nobody.
     Closed,
+}
+
+impl Registration {
+    /// Whether somebody may register who brings nothing, and whom nothing but this machine can have led here, or not.
+    pub fn is_open(self, is_near: bool) -> bool {
+        self == Self::Open || self == Self::Near && is_near
+    }
 }
 
 /// The commonest passwords in lower case, one a line: what is tried first against every account of the world.
