@@ -2,7 +2,7 @@
 
 use super::file::Limits;
 use super::{Error, bounded, seconds};
-use crate::model::bounds::{Bounds, Network};
+use crate::model::bounds::{Bounds, Network, OwnNames};
 
 /// More failures than that in a window are no limit; 0 says so.
 const FAILURES_MAX: u32 = 1_000_000;
@@ -50,7 +50,19 @@ pub(super) fn meant(raw: Limits) -> Result<Bounds, Error> {
         )?,
         failures_window: seconds("limits.failures_window_s", raw.failures_window_s, plain.failures_window)?,
         trusted_proxies: networks(raw.trusted_proxies.unwrap_or_default())?,
+        ..plain
     })
+}
+
+/// What a server that only its own machine reaches, if it is one, may be called besides its addresses.
+pub(super) fn names(texts: Vec<String>, is_near: bool) -> Result<OwnNames, Error> {
+    let reason = "write names without scheme and port, such as nas.home";
+    let letter = |it: char| it.is_ascii_alphanumeric() || matches!(it, '-' | '.' | '_');
+    if let Some(value) = texts.iter().find(|text| text.is_empty() || !text.chars().all(letter)) {
+        return Err(Error::Value { key: "server.names", value: value.clone(), reason });
+    }
+    let listed = texts.iter().map(|text| text.to_ascii_lowercase()).collect();
+    Ok(if is_near { OwnNames::Listed(listed) } else { OwnNames::Any })
 }
 
 fn networks(texts: Vec<String>) -> Result<Vec<Network>, Error> {

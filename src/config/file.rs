@@ -36,6 +36,8 @@ pub struct Server {
     pub cert: Option<String>,
     /// Its key, PEM.
     pub key: Option<String>,
+    /// What else this machine is called where only it reaches the server.
+    pub names: Option<Vec<String>>,
     /// A group whose members reach the data directory's socket.
     pub socket_group: Option<String>,
 }

@@ -142,7 +142,9 @@ impl Config {
             (flags, _) => flags,
         };
         let listen = addresses(&listen)?;
-        let registration = registration(raw.accounts.registration, &listen)?;
+        let is_near = listen.iter().all(|address| address.ip().to_canonical().is_loopback());
+        let registration = registration(raw.accounts.registration, is_near)?;
+        let names = bounds::names(raw.server.names.unwrap_or_default(), is_near)?;
         let named = overrides.data.or(raw.storage.data.map(PathBuf::from));
         let data_named = named.is_some();
         let data = named.map_or_else(default_data, Ok)?;
@@ -170,7 +172,7 @@ impl Config {
             connections: bounded("limits.connections", raw.limits.connections, limits::CONNECTIONS_MAX, 1..=100_000)?,
             body_idle: seconds("limits.body_idle_s", raw.limits.body_idle_s, limits::BODY_IDLE)?,
             shutdown_grace: seconds("limits.shutdown_grace_s", raw.limits.shutdown_grace_s, limits::SHUTDOWN_GRACE)?,
-            bounds: bounds::meant(raw.limits)?,
+            bounds: Bounds { names, ..bounds::meant(raw.limits)? },
             log_level: level(overrides.log_level.or(raw.log.level))?,
         })
     }
@@ -193,10 +195,9 @@ fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, Error> {
 }
 
 /// Where nobody says: who reaches this machine alone is trusted, the network is not.
-fn registration(text: Option<String>, listen: &[SocketAddr]) -> Result<Registration, Error> {
-    let is_near = listen.iter().all(|address| address.ip().to_canonical().is_loopback());
+fn registration(text: Option<String>, is_near: bool) -> Result<Registration, Error> {
     match text.as_deref() {
-        None if is_near => Ok(Registration::Open),
+        None if is_near => Ok(Registration::Near),
         None | Some("invite") => Ok(Registration::Invite),
         Some("open") => Ok(Registration::Open),
         Some("closed") => Ok(Registration::Closed),
@@ -310,6 +311,8 @@ mod tests {
             ("[accounts]\nregistration = \"yes\"", "accounts.registration"),
             ("[server]\nlisten = \"here\"", "server.listen"),
             ("[server]\nlisten = []", "server.listen"),
+            ("[server]\nnames = [\"http://nas\"]", "server.names"),
+            ("[server]\nnames = [\"nas:3369\"]", "server.names"),
             ("[server]\nsocket_group = \"no such group\"", "server.socket_group"),
             ("[restic.socket_users]\n\"no such user\" = []", "restic.socket_users"),
             ("[restic.socket_users]\nroot = []\n0 = []", "named twice"),

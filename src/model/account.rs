@@ -9,6 +9,25 @@ use super::{Invalid, Secret, limits};
 pub struct Username(String);
 
 impl Username {
+    /// What the realm without an account is called where an account's name may stand.
+    pub const LOCAL: &'static str = "local";
+
+    /// Takes the text over if a new account can be called so: besides what [`Username::parse`] asks, the name must be able to stand
+    /// before the colon of `account:repo`. Accounts that are called otherwise already keep their names.
+    pub fn parse_new(text: String) -> Result<Self, Invalid> {
+        let name = Self::parse(text)?;
+        if name.folded() == Self::LOCAL {
+            return Err(Invalid::new("username", format!("is {}, which means no account", Self::LOCAL)));
+        }
+        if name.0.contains([':', '/']) {
+            return Err(Invalid::new(
+                "username",
+                "contains a colon or a slash, which end an account where a repository is named",
+            ));
+        }
+        Ok(name)
+    }
+
     /// Takes the text over if it can be a name.
     pub fn parse(text: String) -> Result<Self, Invalid> {
         name("username", text, limits::USERNAME_BYTES_MAX).map(Self)
@@ -67,10 +86,19 @@ fn name(what: &'static str, text: String, bytes_max: usize) -> Result<String, In
 pub enum Registration {
     /// Whoever reaches the server.
     Open,
+    /// Whoever asks at the server's own machine by a name that leads nowhere else; elsewhere who was invited.
+    Near,
     /// Who was invited.
     Invite,
     /// Nobody.
     Closed,
+}
+
+impl Registration {
+    /// Whether somebody may register who brings nothing, and whom nothing but this machine can have led here, or not.
+    pub fn is_open(self, is_near: bool) -> bool {
+        self == Self::Open || self == Self::Near && is_near
+    }
 }
 
 /// The commonest passwords in lower case, one a line: what is tried first against every account of the world.
@@ -110,6 +138,18 @@ fn is_commonest(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_account_can_be_named_before_a_colon_and_an_old_one_keeps_its_name() {
+        for right in ["ann", "locals", "ann@nas.example", "Änne B.", "a\\b"] {
+            assert!(Username::parse_new(right.to_owned()).is_ok(), "{right}");
+        }
+        for wrong in ["local", "LOCAL", "Local", "ann:b", ":", "a/b", "/", "https://ann"] {
+            assert!(Username::parse_new(wrong.to_owned()).is_err(), "{wrong}");
+            assert!(Username::parse(wrong.to_owned()).is_ok(), "{wrong} signs in");
+        }
+        assert!(Username::parse_new(String::new()).is_err());
+    }
 
     #[test]
     fn a_password_has_8_to_1024_characters_and_is_not_what_everybody_tries() {

@@ -30,6 +30,18 @@ pub struct Bounds {
     pub failures_window: Duration,
     /// Whose word about addresses is believed.
     pub trusted_proxies: Vec<Network>,
+    /// What the server may be called.
+    pub names: OwnNames,
+}
+
+/// What the server may be called. Any page can have a name of its own lead to this machine, and then counts as the server's own page in
+/// the browser; a server that nobody else reaches knows better.
+#[derive(Debug, Clone)]
+pub enum OwnNames {
+    /// Anything: it is on a network, whose names nobody here knows.
+    Any,
+    /// An address, `localhost`, or one of these, in lower case.
+    Listed(Vec<String>),
 }
 
 impl Default for Bounds {
@@ -46,6 +58,7 @@ impl Default for Bounds {
             refused_calls_per_address: limits::REFUSED_CALLS_MAX,
             failures_window: limits::FAILURES_WINDOW,
             trusted_proxies: Vec::new(),
+            names: OwnNames::Any,
         }
     }
 }

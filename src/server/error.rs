@@ -40,6 +40,9 @@ pub enum Error {
     /// A web page of somebody else's asks.
     #[error("a foreign web page asks")]
     ForeignOrigin,
+    /// The server is called by a name that is not listed.
+    #[error("the server is called by a name that is not its own")]
+    ForeignName,
     /// A form or JSON body beyond [`limits::FORM_BODY_BYTES_MAX`].
     #[error("the body is too large")]
     TooLarge,
@@ -155,6 +158,7 @@ impl Error {
                 | Self::NoRoute
                 | Self::MethodNotAllowed { .. }
                 | Self::ForeignOrigin
+                | Self::ForeignName
                 | Self::RepeatedHeader
         )
     }
@@ -191,6 +195,10 @@ impl Error {
             }
             Self::ForeignOrigin => {
                 told(S::FORBIDDEN, "foreign_origin", "Requests made by another web page are refused.")
+            }
+            Self::ForeignName => {
+                let sentence = "A browser is signed in under this machine's own names only: localhost, an address, or one that is listed in the configuration.";
+                told(S::FORBIDDEN, "foreign_name", sentence)
             }
             Self::UnknownField => told(S::BAD_REQUEST, "unknown_field", "A field that is not known was sent."),
             Self::TooLarge => {
@@ -373,6 +381,7 @@ mod tests {
             (service::Error::QuotaReached { what: "stored", bytes_max: 1, bytes_used: 1 }.into(), 507, "quota_reached"),
             (service::Error::Busy.into(), 503, "busy"),
             (Error::ForeignOrigin, 403, "foreign_origin"),
+            (Error::ForeignName, 403, "foreign_name"),
             (service::Error::WrongDevice.into(), 401, "wrong_device"),
             (Error::BodyIdle, 408, "body_timeout"),
             (Error::TooLarge, 413, "too_large"),

@@ -69,6 +69,10 @@ static ROUTES: &[Route] = &[
         Box::pin(api::session::end(context, caller, request))
     }),
     account(POST, "/api/v1/invites", |context, caller, request| Box::pin(api::invite::make(context, caller, request))),
+    account(GET, "/api/v1/invites", |context, caller, _| Box::pin(api::invite::list(context, caller))),
+    account(DELETE, "/api/v1/invites", |context, caller, request| {
+        Box::pin(api::invite::revoke(context, caller, request))
+    }),
     account(GET, "/api/v1/tokens", |context, caller, _| Box::pin(api::token::list(context, caller))),
     account(POST, "/api/v1/tokens", |context, caller, request| Box::pin(api::token::make(context, caller, request))),
     account(DELETE, "/api/v1/tokens", |context, caller, request| {
@@ -198,13 +202,15 @@ async fn answer(context: Context, request: Request) -> Response {
     let mut entry = Entry::begin(&request);
     let (id, connection, is_head) = (request.id.clone(), request.connection.clone(), request.method == Method::HEAD);
     let for_restic = is_for_restic(&context.front, &request.path);
+    let is_chunked = request.headers.contains_key(header::TRANSFER_ENCODING);
     let (throttle, source) = (Arc::clone(&context.throttle), context.source);
     let mut reply = match walk(context, request).await {
         Ok(reply) => reply,
         Err(error) if error.is_for_strangers() => throttle.refused(source).err().unwrap_or(error).into_reply(&id),
         Err(error) => error.into_reply(&id),
     };
-    if connection.has_unread_body() {
+    // Servers in between do not agree on what is chunked: nothing behind such a body is ever taken for a request.
+    if connection.has_unread_body() || is_chunked {
         reply = reply.with(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if !for_restic {

@@ -95,12 +95,17 @@ impl Services {
         Ok(invites)
     }
 
-    /// Takes an invitation back.
+    /// Takes an invitation back, for the machine's owner.
     pub fn revoke_invite(&self, id: &str) -> Result<(), Error> {
+        self.take_back_invite(id, |operation| operation)
+    }
+
+    /// Takes an invitation back; `as_whom` says what has to be valid when it commits.
+    pub(super) fn take_back_invite(&self, id: &str, as_whom: impl FnOnce(Operation) -> Operation) -> Result<(), Error> {
         let invites = self.inner.store.catalog().invites()?.into_iter();
         let hash = invites.map(|(hash, _)| hash).find(|hash| invite_id(hash) == id);
         let operation = AccessOperation::RevokeInvite { hash: hash.ok_or(Error::NotFound(Thing::Invite))? };
-        match self.inner.store.commit(Operation::access(operation)) {
+        match self.inner.store.commit(as_whom(Operation::access(operation))) {
             Ok(_) => Ok(()),
             Err(store::Error::Missing) => Err(Error::NotFound(Thing::Invite)),
             Err(error) => Err(error.into()),

@@ -3,10 +3,10 @@
 //! Promises: the first account is made by somebody at this machine or somebody who has read what the server printed; an invitation
 //! lets one account in and ends by itself; who may not register learns no name. Never: keeps a code, only its hash.
 
-use super::Services;
 use super::caller::Caller;
 use super::error::Error;
 use super::secrets::RecoveryCode;
+use super::{InviteSummary, Services};
 use crate::model::{Registration, Scope, Secret, Timestamp};
 use crate::store::Entry;
 
@@ -17,6 +17,8 @@ pub(super) const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 pub struct Admission {
     /// Whether it is at this machine.
     pub is_local: bool,
+    /// Whether nothing but this machine can have led it here.
+    pub is_near: bool,
     /// What the server printed when it started without an account.
     pub setup_code: Option<Secret<String>>,
     /// What somebody gave it.
@@ -26,7 +28,7 @@ pub struct Admission {
 impl Admission {
     /// Somebody at this machine who brings nothing.
     pub fn local() -> Self {
-        Self { is_local: true, ..Self::default() }
+        Self { is_local: true, is_near: true, ..Self::default() }
     }
 }
 
@@ -49,12 +51,27 @@ impl Services {
 
     /// Makes an invitation for so many days. Only an administrator may.
     pub fn invite(&self, caller: &Caller, days: u32) -> Result<Invited, Error> {
+        self.require_administrator(caller)?;
+        self.make_invite(caller.account, days, |operation| operation.by(&caller.credential))
+    }
+
+    /// The invitations that are still good, for an administrator.
+    pub fn invites_for(&self, caller: &Caller) -> Result<Vec<InviteSummary>, Error> {
+        self.require_administrator(caller)?;
+        self.invites()
+    }
+
+    /// Takes an invitation back, for an administrator.
+    pub fn revoke_invite_as(&self, caller: &Caller, id: &str) -> Result<(), Error> {
+        self.require_administrator(caller)?;
+        self.take_back_invite(id, |operation| operation.by(&caller.credential))
+    }
+
+    /// An error unless the caller may do everything for an account that administers the server.
+    pub(super) fn require_administrator(&self, caller: &Caller) -> Result<(), Error> {
         caller.require(Scope::Admin)?;
         let account = self.inner.living_account(caller.account)?;
-        if !account.added.administrator {
-            return Err(Error::Forbidden);
-        }
-        self.make_invite(caller.account, days, |operation| operation.by(&caller.credential))
+        if account.added.administrator { Ok(()) } else { Err(Error::Forbidden) }
     }
 
     /// The way in that is open for what somebody brings; the store looks again when the account is added.
@@ -62,13 +79,15 @@ impl Services {
         let registration = self.inner.policy.registration;
         if !self.is_founded()? {
             let is_expected = admission.is_local || self.is_setup_code(admission.setup_code.as_ref());
-            let entry = if registration == Registration::Open { Entry::Anyone } else { Entry::First };
+            // Another may be first meanwhile: then this is a later account like all others.
+            let is_open = registration.is_open(admission.is_near);
+            let entry = if is_open { Entry::Anyone } else { Entry::First };
             return if is_expected { Ok(entry) } else { Err(Error::NeedSetupCode) };
         }
         match registration {
-            Registration::Open => Ok(Entry::Anyone),
+            _ if registration.is_open(admission.is_near) => Ok(Entry::Anyone),
             Registration::Closed => Err(Error::RegistrationClosed),
-            Registration::Invite => {
+            Registration::Open | Registration::Near | Registration::Invite => {
                 let code = admission.invite.as_ref().and_then(|text| RecoveryCode::parse(text.reveal()));
                 let hash = code.as_ref().map(hash).ok_or(Error::NotInvited)?;
                 // Looked at before a password is hashed.

@@ -245,6 +245,10 @@ impl Inner {
 
     fn rotate(&self, secret: &SessionSecret, visit: &Visit) -> Result<Secret<String>, Error> {
         let found = self.found(secret, visit)?;
+        // A browser's is for its cookie, which no script reads: it must not come back in a body.
+        if found.row.number == BROWSER_NUMBER {
+            return Err(Error::NoSession);
+        }
         let account = self.living_account(found.row.account)?.added.account;
         let salt = random()?;
         let next = secret.next(&salt);

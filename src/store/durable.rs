@@ -54,11 +54,13 @@ pub fn sync_dir(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Writes a small file so that after a crash it has the old content or the new one, never something between.
+/// Writes a small file so that after a crash it has the old content or the new one, never something between. What lies in the way is
+/// replaced: nothing is written through a link.
 pub fn write_whole(dir: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     use std::io::Write;
     let fresh = dir.join(format!("{name}.new"));
-    let mut file = File::create(&fresh)?;
+    let _ = fs::remove_file(&fresh);
+    let mut file = File::create_new(&fresh)?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&fresh, dir.join(name))?;

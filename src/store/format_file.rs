@@ -7,6 +7,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::Options;
@@ -99,7 +100,9 @@ pub fn lock(dir: &Path) -> Result<File, Error> {
 /// The lock alone, whatever the directory holds.
 pub fn lock_file(dir: &Path) -> Result<File, Error> {
     let path = dir.join(LOCK);
-    let opened = File::options().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let mut options = File::options();
+    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(OFlags::NOFOLLOW.bits() as i32);
+    let opened = options.open(&path);
     taken(dir, opened.map_err(|e| Error::io(&path, e))?)
 }
 

@@ -57,6 +57,8 @@ pub struct TokenJson {
 pub struct InvitedJson<'a> {
     /// What is presented to register.
     pub invite: &'a str,
+    /// Names it among the others.
+    pub id: &'a str,
     /// Until when.
     pub expires: String,
 }

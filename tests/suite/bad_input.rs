@@ -70,6 +70,9 @@ fn accounts() -> Vec<Row> {
             "invalid",
         ),
         row("a name with a NUL", "POST", register, "", Text("username=a%00b&password=correct+horse"), 400, "invalid"),
+        row("the realm's name", "POST", register, "", Text("username=Local&password=correct+horse"), 400, "invalid"),
+        row("a name with a colon", "POST", register, "", Text("username=a%3Ab&password=correct+horse"), 400, "invalid"),
+        row("a name with a slash", "POST", register, "", Text("username=a/b&password=correct+horse"), 400, "invalid"),
         row("a name of white space", "POST", register, "", Text("username=+&password=correct+horse"), 400, "invalid"),
         row(
             "a name that is no text",

@@ -7,6 +7,7 @@ mod support;
 
 mod account;
 mod accounts;
+mod attack;
 mod bad_input;
 mod broken;
 mod cli;

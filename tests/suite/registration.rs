@@ -134,6 +134,32 @@ fn so_many_invitations_wait_and_no_more() {
 }
 
 #[test]
+fn invitations_are_listed_and_taken_back_by_the_administrator_alone() {
+    let house = house("invite");
+    register(&house, "anna", &[], &[]).expect(201);
+    let anna = member(&house, "anna");
+    let (kept, gone) = (invite(&house, &anna, "?expires_days=3"), invite(&house, &anna, "?expires_days=2"));
+    let list = |member: &Member| house.curl("/api/v1/invites").session(&member.session).send();
+    let listed = list(&anna).expect(200);
+    assert!(!listed.text().contains(&gone) && !listed.text().contains(&kept), "no code is shown again");
+    let listed = listed.json();
+    assert_eq!((listed.as_array().map(Vec::len), &listed[0]["by"]), (Some(2), &"anna".into()), "{listed}");
+    let take_back = |member: &Member, id: &str| {
+        house.curl(&format!("/api/v1/invites?id={id}")).method("DELETE").session(&member.session).send()
+    };
+    register(&house, "bert", &[("invite", &kept)], &[]).expect(201);
+    let bert = member(&house, "bert");
+    list(&bert).refused(403, "forbidden");
+    let id = listed[0]["id"].as_str().expect("an id");
+    take_back(&bert, id).refused(403, "forbidden");
+    take_back(&anna, id).expect(204);
+    take_back(&anna, id).refused(404, "not_found");
+    take_back(&anna, "no-id-at-all").refused(404, "not_found");
+    assert_eq!(list(&anna).expect(200).json(), serde_json::json!([]), "one is used, the other gone");
+    register(&house, "eve", &[("invite", &gone)], &[]).refused(403, "invite_needed");
+}
+
+#[test]
 fn the_first_account_takes_the_printed_code_unless_it_is_made_at_this_machine() {
     let mut house = house("invite");
     let said = house.said("setup code");

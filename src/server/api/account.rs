@@ -19,11 +19,13 @@ use crate::wire::admin::{OwnAccountJson, UsageJson};
 /// Makes an account.
 pub async fn register(context: Context, request: Request) -> Result<Reply, Error> {
     let is_local = guard::source::is_at_this_machine(&context, &request);
+    let is_near = guard::source::is_near(&context, &request);
     let fields = Fields::of(&context, request).await?;
-    let name = Username::parse(fields.required("username")?)?;
+    let name = Username::parse_new(fields.required("username")?)?;
     let password = Password::parse(fields.required("password")?)?;
     let admission = Admission {
         is_local,
+        is_near,
         setup_code: fields.text("setup_code")?.map(Secret::new),
         invite: fields.text("invite")?.map(Secret::new),
     };

@@ -17,9 +17,10 @@ use crate::wire::browse::{BrowserJson, HelloJson, LastSignInJson};
 /// What a page has to know before anybody signs in.
 pub async fn hello(context: Context, request: Request) -> Result<Reply, Error> {
     let is_local = guard::source::is_at_this_machine(&context, &request);
+    let is_near = guard::source::is_near(&context, &request);
     let registration = match context.services.registration() {
-        Registration::Open => "open",
-        Registration::Invite => "invite",
+        rule if rule.is_open(is_near) => "open",
+        Registration::Open | Registration::Near | Registration::Invite => "invite",
         Registration::Closed => "closed",
     };
     let first_run = context.bridge.call(move || context.services.is_first_run()).await?;
@@ -30,13 +31,14 @@ pub async fn hello(context: Context, request: Request) -> Result<Reply, Error> {
 
 /// Signs a browser in.
 pub async fn sign_in(context: Context, request: Request) -> Result<Reply, Error> {
-    let headers = request.headers.clone();
+    let (headers, peer) = (request.headers.clone(), request.connection.peer);
     let visit = guard::visit(&request);
     let fields = Fields::of(&context, request).await?;
     let browser = DeviceName::parse(fields.required("device_id")?)?;
     let name = Username::parse(fields.required("username")?)?;
     let password = fields.required_secret("password")?;
     cookie::require_interface(&headers)?;
+    guard::require_own_name(&context, &headers, peer)?;
     let mut json = browser_json(name.as_str().to_owned(), Some(browser.as_str().to_owned()));
     let (services, account) = (context.services.clone(), name.folded());
     let sign_in = move || services.sign_in_browser(&name, &password, browser, &visit);

@@ -21,7 +21,7 @@ use self::source::Source;
 use self::throttle::Claim;
 use super::Context;
 use super::error::Error;
-use super::request::Request;
+use super::request::{Peer, Request};
 use crate::model::{Secret, Username, limits};
 use crate::service::{self, Caller, Services, Visit};
 
@@ -37,10 +37,10 @@ pub fn refuse_foreign(headers: &HeaderMap) -> Result<(), Error> {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     // One of two that differ would be the one nobody looks at.
     let repeated = |name: &str| headers.get_all(name).iter().nth(1).is_some();
-    if ["sec-fetch-site", "origin", "host", "authorization", SESSION_PASS, DEVICE, FILE_HASH.as_str()]
-        .into_iter()
-        .any(repeated)
-    {
+    // Where two say how a body ends, a server in between may have ended it elsewhere.
+    let framing = ["content-length", "transfer-encoding"];
+    let who = ["sec-fetch-site", "origin", "host", "authorization", SESSION_PASS, DEVICE, "rbackup-file-hash"];
+    if framing.into_iter().any(repeated) || who.into_iter().any(repeated) {
         return Err(Error::RepeatedHeader);
     }
     let site_is_foreign = text("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"));
@@ -89,8 +89,14 @@ pub async fn caller(context: &Context, request: &Request) -> Result<Caller, Erro
 /// A browser, by its cookie.
 async fn by_cookie(context: &Context, request: &Request) -> Result<Caller, Error> {
     let presented = cookie::presented(request)?.ok_or(service::Error::NoSession)?;
+    require_own_name(context, &request.headers, request.connection.peer)?;
     let caller = by_secret(context, presented, visit(request)).await?;
     if caller.browser().is_some() { Ok(caller) } else { Err(service::Error::NoSession.into()) }
+}
+
+/// An error when a page may have led a browser here under a name of its own.
+pub fn require_own_name(context: &Context, headers: &HeaderMap, peer: Peer) -> Result<(), Error> {
+    if source::is_for_browsers(context, headers, peer) { Ok(()) } else { Err(Error::ForeignName) }
 }
 
 /// The same for an account's own affairs, where its name and password do too.

@@ -19,7 +19,7 @@ use crate::service::restic::{Owner, Proof, RepoAccess};
 use crate::service::{self, Services, Users};
 
 /// The realm that belongs to no account.
-pub const LOCAL: &str = "local";
+pub const LOCAL: &str = Username::LOCAL;
 /// rest-server knows a user's directory and one below.
 const REST_SERVER_DEPTH: usize = 2;
 

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use warp::http::{HeaderMap, header};
 
-use crate::model::bounds::Network;
+use crate::model::bounds::{Network, OwnNames};
 use crate::server::Context;
 use crate::server::request::{Peer, Request};
 
@@ -76,20 +76,51 @@ impl Source {
 /// Whether a request comes from this machine and nobody elsewhere stands behind it: no proxy has passed it on, and no page that
 /// had its own name lead here.
 pub fn is_at_this_machine(context: &Context, request: &Request) -> bool {
-    let is_near = match context.source {
+    let is_here = match context.source {
         Source::Local => true,
         Source::Ip(address) => address.is_loopback(),
     };
-    let passed_on =
-        [FORWARDED_FOR, "forwarded", "x-real-ip", "via"].iter().any(|name| request.headers.contains_key(*name));
-    is_near && !passed_on && request.header(header::HOST).is_some_and(is_loopback_name)
+    is_here && !is_passed_on(request) && request.header(header::HOST).is_some_and(is_loopback_name)
+}
+
+/// Whether a request was led to a server that only this machine reaches by nothing but this machine: no proxy has passed it on, and no
+/// page that had its own name lead here. True of nothing where the server is on a network.
+pub fn is_near(context: &Context, request: &Request) -> bool {
+    let OwnNames::Listed(names) = &context.bounds.names else { return false };
+    !is_passed_on(request) && request.header(header::HOST).is_some_and(|host| is_own_name(host, names))
+}
+
+/// Whether a browser may be signed in where a request says it is: under any name of a server on a network, under its own names on one that
+/// only this machine reaches, and under those that a listed proxy passes on.
+pub fn is_for_browsers(context: &Context, headers: &HeaderMap, peer: Peer) -> bool {
+    let OwnNames::Listed(names) = &context.bounds.names else { return true };
+    let by_proxy = context.source != Source::direct(peer);
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    by_proxy || host.is_some_and(|host| is_own_name(host, names))
+}
+
+fn is_passed_on(request: &Request) -> bool {
+    [FORWARDED_FOR, "forwarded", "x-real-ip", "via"].iter().any(|name| request.headers.contains_key(*name))
 }
 
 fn is_loopback_name(host: &str) -> bool {
+    let name = without_port(host);
+    name.eq_ignore_ascii_case("localhost") || address(name).is_some_and(|address| address.is_loopback())
+}
+
+/// An address is led nowhere: whoever wrote it meant it.
+fn is_own_name(host: &str, names: &[String]) -> bool {
+    let name = without_port(host);
+    is_loopback_name(host) || address(name).is_some() || names.contains(&name.to_ascii_lowercase())
+}
+
+fn without_port(host: &str) -> &str {
     let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
-    let name = name.map_or(host, |(name, _)| name);
-    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+    name.map_or(host, |(name, _)| name)
+}
+
+fn address(name: &str) -> Option<IpAddr> {
+    name.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
 #[cfg(test)]
@@ -129,6 +160,18 @@ mod tests {
         for other in ["", "nas", "evil.example:3369", "127.0.0.1.evil.example", "localhost.evil.example:80", "10.0.0.1"]
         {
             assert!(!is_loopback_name(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_address_or_a_listed_name_is_our_own_and_no_other_is() {
+        let names = ["nas.home".to_owned()];
+        for own in ["localhost", "127.0.0.1:3369", "192.0.2.7", "[2001:db8::1]:3369", "nas.home", "NAS.home:3369"] {
+            assert!(is_own_name(own, &names), "{own}");
+        }
+        for other in ["", ":3369", "nas", "evil.example", "x.nas.home", "nas.home.", "192.0.2.7.evil.example", "0x7f.1"]
+        {
+            assert!(!is_own_name(other, &names), "{other}");
         }
     }
 

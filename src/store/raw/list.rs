@@ -5,8 +5,8 @@
 //! "RBi1" · pieces u32 · bytes of the database u64 · pieces × (number u32 · bytes u32 · at u64) · keyed BLAKE3-64 of all before
 //! ```
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::Spot;
@@ -48,7 +48,9 @@ pub fn write(path: &Path, key: &BlockKey, bytes: u64, spots: &[Spot]) -> io::Res
     }
     list.extend_from_slice(&sum(key, &list));
     let fresh = path.with_extension("new");
-    fs::write(&fresh, list).and_then(|()| fs::rename(&fresh, path)).inspect_err(|_| drop(fs::remove_file(&fresh)))
+    let _ = fs::remove_file(&fresh); // which a crash left, or somebody put there to lead elsewhere
+    let written = File::create_new(&fresh).and_then(|mut file| file.write_all(&list));
+    written.and_then(|()| fs::rename(&fresh, path)).inspect_err(|_| drop(fs::remove_file(&fresh)))
 }
 
 fn spot(bytes: &[u8]) -> Spot {

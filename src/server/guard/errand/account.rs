@@ -5,8 +5,9 @@
 use super::{Refused, USAGE};
 use crate::model::{Invalid, Password, Username, limits};
 use crate::server::api::account::usage_json;
-use crate::service::{AccountSummary, BoundChange, Ended, InviteSummary, Proof, Services};
-use crate::wire::admin::{AccountErrand, AccountJson, BoundJson, Hidden, InviteJson, ProofJson};
+use crate::server::api::invite::json as invite_json;
+use crate::service::{AccountSummary, BoundChange, Ended, Proof, Services};
+use crate::wire::admin::{AccountErrand, AccountJson, BoundJson, Hidden, ProofJson};
 use crate::wire::errand::Said;
 
 /// Does one.
@@ -102,10 +103,6 @@ fn json(account: AccountSummary) -> AccountJson {
         repos: account.repos,
         usage: None,
     }
-}
-
-fn invite_json(InviteSummary { id, by, made, expires }: InviteSummary) -> InviteJson {
-    InviteJson { id, by, created: made.to_string(), expires: expires.to_string() }
 }
 
 impl From<Invalid> for Refused {
