@@ -60,7 +60,7 @@ impl Draft {
         if !self.shared.log.has(place.volume) {
             return Ok(false);
         }
-        if self.shared.suspects.cover(place) && self.shared.log.read_known(place, id).is_err() {
+        if self.shared.suspects.cover(place) && self.shared.log.read_proven(place, id).is_err() {
             return Ok(false);
         }
         self.pins.entry(place.volume).or_insert_with(|| self.shared.pins.pin(place.volume));

@@ -164,8 +164,14 @@ impl Log {
         Cursor::new(&volume, place.address).frame()
     }
 
-    /// The same of a frame that is known by its id.
+    /// The frame `id` at `place`, by its own hash alone where that does: one in a damaged block may be whole.
     pub fn read_known(&self, place: Place, id: &ChunkId) -> Result<Frame, Error> {
+        let straight = self.volume(place.volume)?.straight(place.address);
+        straight.filter(|frame| frame.header.id == *id).map_or_else(|| self.read_proven(place, id), Ok)
+    }
+
+    /// The frame `id` at `place`, with its blocks: what is built on it must be found again when nobody knows where they were.
+    pub fn read_proven(&self, place: Place, id: &ChunkId) -> Result<Frame, Error> {
         let frame = self.read(place)?;
         let reason = "it is another frame than the catalog says";
         if frame.header.id == *id { Ok(frame) } else { Err(Error::BadFrame { place, reason }) }

@@ -67,6 +67,7 @@ mod recover;
 mod replay;
 mod salvage;
 mod shared;
+mod straight;
 mod suspects;
 mod transfer;
 mod usage;

@@ -41,7 +41,7 @@ pub struct Volume {
     number: u32,
     dir: PathBuf,
     shape: Shape,
-    blocks: PieceFile<BlockKind>,
+    pub(super) blocks: PieceFile<BlockKind>,
     slot: RwLock<Slot>,
     traffic_bytes: AtomicU64,
     refused: OnceLock<Refusal>,

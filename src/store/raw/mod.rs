@@ -13,6 +13,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -87,20 +88,40 @@ impl<K: Kind> PieceFile<K> {
         if let Some(piece) = pieces.read(&self.kind, number)? {
             return Ok(Some(piece));
         }
-        if grows && !pieces.listed {
-            let more = self.look(path, &pieces, pieces.end())?;
-            if let Some(piece) = more.read(&self.kind, number)? {
-                return Ok(Some(piece));
-            }
+        if pieces.listed {
+            return self.get_despite_list(path, &pieces, number);
         }
-        if !grows && !pieces.listed {
+        if !grows {
             return Ok(None);
         }
-        if pieces.listed {
-            // It is wrong; the next start writes another.
-            let _ = remove_list(path);
+        let more = self.look(path, &pieces, pieces.end())?;
+        match more.read(&self.kind, number)? {
+            Some(piece) => Ok(Some(piece)),
+            None => self.look(path, &pieces, 0)?.read(&self.kind, number),
         }
-        self.look(path, &pieces, 0)?.read(&self.kind, number)
+    }
+
+    /// What the list says of a piece is not so: the piece is damaged, or the list is wrong. The file is looked through once. A list that
+    /// is right is kept: what lies in a damaged piece may be whole, and nothing else tells where it is.
+    fn get_despite_list(&self, path: &Path, listed: &Pieces, number: u32) -> io::Result<Option<Bytes>> {
+        if listed.is_proven.load(Ordering::Acquire) {
+            return Ok(None);
+        }
+        let _one = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let forgotten = self.lock().forgotten;
+        let found = self.scan(File::open(path)?)?;
+        if found.spots.iter().all(|spot| listed.spot(spot.number) == Some(*spot)) {
+            listed.is_proven.store(true, Ordering::Release);
+            return Ok(None);
+        }
+        // The next start writes another.
+        let _ = remove_list(path);
+        self.keep(found, forgotten).read(&self.kind, number)
+    }
+
+    /// What is known of where its pieces lie, if they were looked for.
+    pub fn known(&self) -> Option<Arc<Pieces>> {
+        self.lock().pieces.clone()
     }
 
     /// The highest number there is.
@@ -155,7 +176,7 @@ impl<K: Kind> PieceFile<K> {
         let file = File::open(path)?;
         let spots = list::read(&list::beside(path), self.kind.key(), file.metadata()?.len());
         let pieces = match spots {
-            Some(spots) => Pieces { file, spots, unreadable: false, listed: true },
+            Some(spots) => Pieces { file, spots, unreadable: false, listed: true, is_proven: AtomicBool::new(false) },
             None => self.scan(file)?,
         };
         Ok(self.keep(pieces, forgotten))
@@ -217,6 +238,8 @@ pub struct Pieces {
     spots: Vec<Spot>,
     unreadable: bool,
     listed: bool,
+    /// Whether the file was looked through, and every piece in it is where the list says.
+    is_proven: AtomicBool,
 }
 
 impl Pieces {
@@ -232,7 +255,8 @@ impl Pieces {
         magic: [u8; 4],
         mut verify: impl FnMut(&[u8]) -> Option<Piece>,
     ) -> io::Result<Self> {
-        let mut pieces = Self { file, spots: Vec::new(), unreadable: false, listed: false };
+        let mut pieces =
+            Self { file, spots: Vec::new(), unreadable: false, listed: false, is_proven: AtomicBool::new(false) };
         let mut window = vec![0; WINDOW_BYTES];
         let mut free = from;
         loop {
@@ -283,10 +307,24 @@ impl Pieces {
         self.unreadable
     }
 
+    /// How long a piece is.
+    pub fn length(&self, number: u32) -> Option<usize> {
+        self.spot(number).map(|spot| spot.bytes as usize)
+    }
+
+    /// Bytes of a piece from `from` on, which nobody has verified; nothing when it does not have so many.
+    pub fn read_part(&self, number: u32, from: usize, out: &mut [u8]) -> Option<()> {
+        let spot = self.spot(number).filter(|spot| from + out.len() <= spot.bytes as usize)?;
+        self.file.read_exact_at(out, spot.at + from as u64).ok()
+    }
+
+    fn spot(&self, number: u32) -> Option<Spot> {
+        self.spots.binary_search_by_key(&number, |spot| spot.number).ok().map(|found| self.spots[found])
+    }
+
     /// A piece that verifies.
     pub fn read(&self, kind: &impl Kind, number: u32) -> io::Result<Option<Bytes>> {
-        let Ok(spot) = self.spots.binary_search_by_key(&number, |spot| spot.number) else { return Ok(None) };
-        let Spot { bytes, at, .. } = self.spots[spot];
+        let Some(Spot { bytes, at, .. }) = self.spot(number) else { return Ok(None) };
         let mut piece = vec![0; bytes as usize];
         let mut read = self.file.read_exact_at(&mut piece, at);
         if read.as_ref().is_err_and(is_bad_sector) {
