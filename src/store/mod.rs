@@ -41,6 +41,7 @@ mod volume_dir;
 mod writer;
 
 mod access;
+mod audit;
 mod catalog;
 mod keys;
 mod paths;
@@ -83,6 +84,7 @@ pub use self::access::{
     AccessOperation, AccountAdded, AccountChange, AccountRow, BROWSER_NUMBER, Credential, DeviceRow, Entry, Generation,
     InviteRow, NewGeneration, SessionKind, SessionRow, Sessions, TokenEntry, TokenRow, Tokens,
 };
+pub use self::audit::{AuditEntry, AuditEvent, AuditRecord, AuditReport, Origin};
 pub use self::catalog::{Catalog, FileEntry, Files, VersionEntry};
 pub use self::check::{DamagedObject, DamagedVersion, Report};
 pub use self::draft::{Draft, NewFrame};
@@ -243,6 +245,12 @@ impl Store {
     /// Commits an operation that needs no frames of its own.
     pub fn commit(&self, operation: Operation) -> Result<Done, Error> {
         self.draft().commit(operation)
+    }
+
+    /// Commits an operation that nobody waits for, and that may be lost with this process.
+    pub fn note(&self, operation: Operation) {
+        let (reply, _) = channel();
+        let _ = self.jobs.send(Job::Commit { operation, losses_seen: self.shared.losses(), reply });
     }
 
     /// Whether new data can be taken now: asked before it comes.
