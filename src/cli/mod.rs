@@ -4,6 +4,7 @@ mod exit;
 mod partial;
 
 mod account;
+mod audit;
 mod check;
 mod errand;
 mod export;
@@ -47,6 +48,8 @@ enum Command {
     Rebuild(rebuild::RebuildArgs),
     /// List, change and remove accounts, and invite somebody
     Account(account::AccountArgs),
+    /// Show who did what, and whether the log of it is the one that was written
+    Audit(audit::AuditArgs),
     /// List, show, remove or take over restic's repositories
     Repo(repo::RepoArgs),
     /// Write everything to one file or to stdout, for another machine or format
@@ -100,6 +103,7 @@ pub fn run(words: Vec<OsString>) -> Result<ExitCode, Failure> {
         Some(Command::Check(args)) => check::run(args),
         Some(Command::Rebuild(args)) => rebuild::run(args),
         Some(Command::Account(args)) => account::run(args),
+        Some(Command::Audit(args)) => audit::run(args),
         Some(Command::Repo(args)) => repo::run(args),
         Some(Command::Export(args)) => export::run(args),
         Some(Command::Import(args)) => import::run(args),

@@ -56,6 +56,7 @@ impl Door {
             Ok((realm, note)) => (Verdict::Accepted { note }, Some(realm)),
             Err(Refusal(exit, sentence)) => {
                 tracing::warn!(uid, sentence, "refused at the socket");
+                self.audit(context, uid);
                 (Verdict::Refused { exit, sentence }, None)
             }
         };
@@ -73,6 +74,7 @@ impl Door {
             (Ok(Some(_)), _) => Some(refusal(NOT_ALLOWED, format!("user {uid} may use restic here, and nothing else"))),
             (Err(Refusal(exit, sentence)), _) => Some(refusal(exit, sentence)),
         };
+        self.audit(context, uid);
         match refused {
             // What comes ends with the last sender.
             Some(last) => drop((say.try_send(last), say)),
@@ -97,6 +99,14 @@ impl Door {
             if !matches!(sent, Ok(Ok(()))) {
                 return;
             }
+        }
+    }
+
+    /// Who may do everything and is refused has mistyped; the others are noted.
+    fn audit(&self, context: &Context, uid: u32) {
+        if !matches!(self.allowed(uid), Ok(None)) {
+            let services = context.services.clone();
+            tokio::task::spawn_blocking(move || services.audit_refused_at_socket(uid));
         }
     }
 

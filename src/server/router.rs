@@ -73,6 +73,7 @@ static ROUTES: &[Route] = &[
     account(DELETE, "/api/v1/invites", |context, caller, request| {
         Box::pin(api::invite::revoke(context, caller, request))
     }),
+    account(GET, "/api/v1/audit", |context, caller, request| Box::pin(api::audit::show(context, caller, request))),
     account(GET, "/api/v1/tokens", |context, caller, _| Box::pin(api::token::list(context, caller))),
     account(POST, "/api/v1/tokens", |context, caller, request| Box::pin(api::token::make(context, caller, request))),
     account(DELETE, "/api/v1/tokens", |context, caller, request| {

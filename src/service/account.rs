@@ -10,7 +10,7 @@ use super::registration::Admission;
 use super::secrets::{RecoveryCode, SessionSecret, random};
 use super::{Services, password};
 use crate::chunk::keys::{AccountKeys, DataKey, unwrap_key, wrap_key};
-use crate::model::{AccountId, DeviceName, Password, Rights, Secret, Username};
+use crate::model::{AccountId, DeviceName, Password, Rights, Secret, Timestamp, Username};
 use crate::store::{
     AccessOperation, AccountAdded, AccountRow, Credential, Done, Generation, Operation, SessionKind, SessionRow,
 };
@@ -59,7 +59,9 @@ impl Services {
             recovery_wrap: wrap_key(&recovery.wrapping_key(), &data_key, RECOVERY_CONTEXT, random()?)?,
         };
         password_key.zeroize();
-        match self.inner.store.commit(Operation::access(AccessOperation::AddAccount { added, entry }))? {
+        let origin = admission.visit.origin("", self.inner.clock.now());
+        let operation = Operation::access(AccessOperation::AddAccount { added, entry });
+        match self.inner.store.commit(operation.from(origin))? {
             Done::Account(id) => Ok(Registered { account: AccountId(id), recovery_code: recovery.text() }),
             other => Err(Error::Internal(format!("registering did {other:?}").into())),
         }
@@ -105,14 +107,20 @@ impl Services {
         };
         let operation = AccessOperation::OpenSession { kind, family: secret.family(), row };
         // The password may have changed while it was looked at.
-        match self.inner.store.commit(Operation::access(operation).by(&proved(account)))? {
+        let origin = visit.origin("password", Timestamp(now));
+        match self.inner.store.commit(Operation::access(operation).by(&proved(account)).from(origin))? {
             Done::Session { renewed } => Ok(SignedIn { session_id: secret.text(), renewed }),
             other => Err(Error::Internal(format!("signing in did {other:?}").into())),
         }
     }
 
     /// The caller with this name and password, for an account's own affairs. Runs argon2 once, also for unknown names.
-    pub fn caller_by_password(&self, name: &Username, password: &Secret<String>) -> Result<Caller, Error> {
+    pub fn caller_by_password(
+        &self,
+        name: &Username,
+        password: &Secret<String>,
+        visit: &Visit,
+    ) -> Result<Caller, Error> {
         let (account, data_key) = self.open_account(name, password)?;
         Ok(Caller {
             account: account.added.account,
@@ -123,6 +131,7 @@ impl Services {
             bound: false,
             prefix: None,
             until: None,
+            origin: Arc::new(visit.origin("password", self.inner.clock.now())),
             keys: Arc::new(AccountKeys::derive(&data_key)),
             data_key: Arc::new(data_key),
         })

@@ -3,12 +3,13 @@
 //! Promises: an account that is removed is gone at once, with its sessions and tokens, and its content is held like everything that is
 //! removed. Never: opens an account's content, or shows what was presented to anybody.
 
+use super::caller::Visit;
 use super::error::{Error, Thing};
 use super::registration::{DAY_MS, Invited, hash};
 use super::secrets::RecoveryCode;
 use super::{Ended, Services};
 use crate::model::{AccountId, Timestamp, Username, limits};
-use crate::store::{self, AccessOperation, AccountRow, Catalog, Done, InviteRow, Operation};
+use crate::store::{self, AccessOperation, AccountRow, Catalog, Done, InviteRow, Operation, Origin};
 
 /// Who removes accounts, in the records of their removal; and what stands for an account that makes invitations.
 const OWNER: &str = "the machine's owner";
@@ -67,7 +68,7 @@ impl Services {
         let account = self.account_named(name)?.added.account;
         let removal = self.removal_by(OWNER);
         let operation = Operation::access(AccessOperation::RemoveAccount { account, removal });
-        match self.inner.store.commit(operation) {
+        match self.inner.store.commit(operation.from(self.owner_origin())) {
             Ok(Done::Ended { sessions, tokens }) => Ok(Ended { sessions, tokens }),
             Ok(other) => Err(Error::Internal(format!("removing an account did {other:?}").into())),
             Err(store::Error::Missing) => Err(Error::NotFound(Thing::Account)),
@@ -77,7 +78,7 @@ impl Services {
 
     /// Makes an invitation for so many days, for the machine's owner.
     pub fn invite_for_owner(&self, days: u32) -> Result<Invited, Error> {
-        self.make_invite(OWNER_ID, days, |operation| operation)
+        self.make_invite(OWNER_ID, days, |operation| operation.from(self.owner_origin()))
     }
 
     /// The invitations that are still good, those that end first before the others.
@@ -97,7 +98,7 @@ impl Services {
 
     /// Takes an invitation back, for the machine's owner.
     pub fn revoke_invite(&self, id: &str) -> Result<(), Error> {
-        self.take_back_invite(id, |operation| operation)
+        self.take_back_invite(id, |operation| operation.from(self.owner_origin()))
     }
 
     /// Takes an invitation back; `as_whom` says what has to be valid when it commits.
@@ -128,6 +129,11 @@ impl Services {
             Done::Noted => Ok(Invited { id: invite_id(&hash(&code)), code: code.text(), expires: Timestamp(expires) }),
             other => Err(Error::Internal(format!("inviting did {other:?}").into())),
         }
+    }
+
+    /// The machine's owner in the audit log.
+    pub(super) fn owner_origin(&self) -> Origin {
+        Visit::of_owner().origin(OWNER, self.inner.clock.now())
     }
 
     pub(super) fn account_named(&self, name: &Username) -> Result<AccountRow, Error> {

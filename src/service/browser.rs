@@ -99,7 +99,8 @@ impl Services {
             at: now,
             why: "added from a browser",
         };
-        self.inner.store.commit(Operation::access(close).by(&caller.credential))?;
+        let close = Operation::access(close).by(&caller.credential).from(caller.origin(self.now()));
+        self.inner.store.commit(close)?;
         Ok(true)
     }
 

@@ -11,7 +11,7 @@ use super::error::Error;
 use super::{Inner, Services};
 use crate::chunk::keys::{AccountKeys, DataKey};
 use crate::model::{AccountId, DeviceName, Rights, Scope, Timestamp};
-use crate::store::{AccountRow, Credential};
+use crate::store::{AccountRow, Credential, Origin};
 
 /// Where a request comes from, and with what: shown to the account's owner, decides nothing.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +22,18 @@ pub struct Visit {
     pub agent: String,
     /// The device that the request says it comes from.
     pub device: Option<Vec<u8>>,
+}
+
+impl Visit {
+    /// A command of the machine's owner.
+    pub fn of_owner() -> Self {
+        Self { address: "this machine".to_owned(), ..Self::default() }
+    }
+
+    /// The same for the audit log, of whom this says it is.
+    pub(super) fn origin(&self, by: impl Into<String>, at: Timestamp) -> Origin {
+        Origin { at: at.0, by: by.into(), address: self.address.clone(), agent: self.agent.clone() }
+    }
 }
 
 /// Whoever asks.
@@ -40,6 +52,8 @@ pub struct Caller {
     pub(super) prefix: Option<Vec<u8>>,
     /// When it ends by itself.
     pub(super) until: Option<i64>,
+    /// Who it is in the audit log, and from where.
+    pub(super) origin: Arc<Origin>,
     pub(super) data_key: Arc<DataKey>,
     pub(super) keys: Arc<AccountKeys>,
 }
@@ -118,6 +132,11 @@ impl Caller {
     pub(super) fn sees(&self, device: u32, path: &[u8]) -> bool {
         let is_other = self.bound && self.device.as_ref().is_none_or(|(_, number)| *number != device);
         !is_other && self.prefix.as_ref().is_none_or(|prefix| lies_below(prefix, path))
+    }
+
+    /// Who it is in the audit log, at this moment.
+    pub(super) fn origin(&self, at: Timestamp) -> Origin {
+        Origin { at: at.0, ..(*self.origin).clone() }
     }
 
     /// What it does in the records of removals.

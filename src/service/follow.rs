@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Services;
 use super::error::Error;
-use crate::store::{self, AccessOperation, Operation};
+use crate::store::{self, AccessOperation, Operation, Origin};
 
 /// Sessions and tokens whose use is being noted.
 pub(super) type Noting = Arc<Mutex<HashSet<[u8; 32]>>>;
@@ -16,7 +16,7 @@ pub(super) type Noting = Arc<Mutex<HashSet<[u8; 32]>>>;
 #[derive(Debug)]
 pub enum Follow {
     /// It has to be on the disk before the request is answered.
-    Must(AccessOperation),
+    Must(AccessOperation, Origin),
     /// It may be written whenever there is time.
     May(AccessOperation, Noted),
 }
@@ -32,7 +32,7 @@ impl Follow {
     /// What follows from a use of `key`; nothing when it need not be, and somebody is at it already.
     pub(super) fn of(operation: AccessOperation, key: [u8; 32], must: bool, noting: &Noting) -> Option<Self> {
         if must {
-            return Some(Self::Must(operation));
+            return Some(Self::Must(operation, Origin::default()));
         }
         let is_new = noting.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
         is_new.then(|| Self::May(operation, Noted { key, noting: Arc::clone(noting) }))
@@ -40,7 +40,7 @@ impl Follow {
 
     /// Whether the request has to wait for it.
     pub fn is_must(&self) -> bool {
-        matches!(self, Self::Must(_))
+        matches!(self, Self::Must(..))
     }
 }
 
@@ -53,11 +53,11 @@ impl Drop for Noted {
 impl Services {
     /// Writes it. What ended meanwhile needs no note.
     pub fn follow(&self, follow: Follow) -> Result<(), Error> {
-        let (operation, _noted) = match follow {
-            Follow::Must(operation) => (operation, None),
-            Follow::May(operation, noted) => (operation, Some(noted)),
+        let (operation, origin, _noted) = match follow {
+            Follow::Must(operation, origin) => (operation, origin, None),
+            Follow::May(operation, noted) => (operation, Origin::default(), Some(noted)),
         };
-        match self.inner.store.commit(Operation::access(operation)) {
+        match self.inner.store.commit(Operation::access(operation).from(origin)) {
             Ok(_) | Err(store::Error::Missing) => Ok(()),
             Err(error) => Err(error.into()),
         }

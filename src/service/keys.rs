@@ -7,13 +7,14 @@
 use zeroize::{Zeroize, Zeroizing};
 
 use super::account::{PASSWORD_CONTEXT, RECOVERY_CONTEXT, proved};
+use super::caller::Visit;
 use super::error::Error;
 use super::secrets::{RecoveryCode, random};
 use super::{Services, password};
 use crate::chunk::keys::{DataKey, unwrap_key, wrap_key};
 use crate::model::{Password, Secret, Username};
 use crate::store::{
-    self, AccessOperation, AccountChange, AccountRow, Credential, Done, Operation, Sessions, Target, Tokens,
+    self, AccessOperation, AccountChange, AccountRow, Credential, Done, Operation, Origin, Sessions, Target, Tokens,
 };
 
 /// What shows that somebody may set a new password.
@@ -69,7 +70,9 @@ impl Services {
         proof: &Proof,
         new: &Password,
         revoke_tokens: bool,
+        visit: &Visit,
     ) -> Result<Ended, Error> {
+        let by = if matches!(proof, Proof::Password(_)) { "password" } else { "recovery code" };
         let opened = match proof {
             Proof::Password(old) => {
                 let (account, data_key) = self.open_account(name, old)?;
@@ -80,11 +83,18 @@ impl Services {
         };
         let change = AccountChange { password: Some(opened.password), ..AccountChange::default() };
         let tokens = if revoke_tokens { Tokens::All } else { Tokens::None };
-        self.change_account(&opened.account, change, tokens, "the password was changed")
+        let origin = visit.origin(by, self.now());
+        self.change_account(&opened.account, change, tokens, "the password was changed", origin)
     }
 
     /// Sets a new password by the recovery code, which is replaced; ends all sessions and tokens. Runs argon2 once.
-    pub fn recover(&self, name: &Username, code: &Secret<String>, new: &Password) -> Result<Recovered, Error> {
+    pub fn recover(
+        &self,
+        name: &Username,
+        code: &Secret<String>,
+        new: &Password,
+        visit: &Visit,
+    ) -> Result<Recovered, Error> {
         let Opened { account, data_key, password } = self.open_with_code(name, code, new)?;
         let recovery = RecoveryCode::fresh()?;
         let change = AccountChange {
@@ -92,7 +102,8 @@ impl Services {
             recovery_wrap: Some(wrap_key(&recovery.wrapping_key(), &data_key, RECOVERY_CONTEXT, random()?)?),
             enabled: None,
         };
-        let ended = self.change_account(&account, change, Tokens::All, "the password was recovered")?;
+        let origin = visit.origin("recovery code", self.now());
+        let ended = self.change_account(&account, change, Tokens::All, "the password was recovered", origin)?;
         Ok(Recovered { recovery_code: recovery.text(), ended })
     }
 
@@ -133,7 +144,8 @@ impl Services {
             recovery_wrap: Some(wrap_key(&recovery.wrapping_key(), &data_key, RECOVERY_CONTEXT, random()?)?),
             enabled: None,
         };
-        let ended = self.change_account(&account, change, Tokens::All, "the content was given up")?;
+        let origin = self.owner_origin();
+        let ended = self.change_account(&account, change, Tokens::All, "the content was given up", origin)?;
         Ok(Recovered { recovery_code: recovery.text(), ended })
     }
 
@@ -148,7 +160,7 @@ impl Services {
             at: self.inner.clock.now().0,
             why: if enabled { "enabled" } else { "disabled" },
         };
-        ended(self.inner.store.commit(Operation::access(operation))?)
+        ended(self.inner.store.commit(Operation::access(operation).from(self.owner_origin()))?)
     }
 
     /// The account and its data key by its recovery code, and the key under the new password. The slow part comes first, so that a
@@ -171,6 +183,7 @@ impl Services {
         change: AccountChange,
         tokens: Tokens,
         why: &'static str,
+        origin: Origin,
     ) -> Result<Ended, Error> {
         // What was shown counts only if nobody has changed the account meanwhile.
         let shown = match account.disabled {
@@ -180,7 +193,7 @@ impl Services {
         let account = account.added.account;
         let at = self.inner.clock.now().0;
         let operation = AccessOperation::Change { account, change, sessions: Sessions::All, tokens, at, why };
-        ended(self.inner.store.commit(Operation::access(operation).by(&shown))?)
+        ended(self.inner.store.commit(Operation::access(operation).by(&shown).from(origin))?)
     }
 }
 

@@ -6,6 +6,7 @@
 mod account;
 mod admin;
 mod archive;
+mod audit;
 pub mod browse;
 mod browser;
 mod caller;
@@ -36,6 +37,7 @@ use std::sync::{Arc, Mutex};
 pub use self::account::{Registered, SignedIn};
 pub use self::admin::{AccountSummary, InviteSummary};
 pub use self::archive::{Archive, ArchiveQuery};
+pub use self::audit::{AuditLine, AuditPage};
 pub use self::browser::SignIn;
 pub use self::caller::{Caller, Standing, Visit};
 pub use self::download::Download;
@@ -52,7 +54,7 @@ pub use self::upload::{Intake, UploadRequest};
 
 use crate::model::{Clock, Registration, Timestamp};
 use crate::store::Store;
-pub use crate::store::{DamagedObject, DamagedVersion, Report};
+pub use crate::store::{AuditEntry, AuditEvent, AuditReport, DamagedObject, DamagedVersion, Report};
 
 /// The rules an owner may set.
 #[derive(Debug, Clone, Copy)]
@@ -94,6 +96,8 @@ struct Inner {
     counted: Mutex<browse::Counted>,
     /// Bytes of the plans of archives under way.
     planned: Arc<AtomicUsize>,
+    /// What the audit log may say of strangers.
+    strangers: audit::Strangers,
 }
 
 impl Services {
@@ -113,6 +117,7 @@ impl Services {
                 setup_code,
                 counted,
                 planned: Arc::default(),
+                strangers: audit::Strangers::default(),
             }),
         }
     }
@@ -137,6 +142,7 @@ impl Services {
 
     /// Ends in good order: all is written out, and the next start has nothing to replay. Later calls are refused.
     pub fn close(&self) -> Result<(), Error> {
+        self.audit_left_out();
         Ok(self.inner.store.close()?)
     }
 }

@@ -90,7 +90,7 @@ impl Services {
         };
         if quota != before {
             let set = QuotaSet { account, quota, at: self.inner.clock.now().0 };
-            match self.inner.store.commit(Operation::SetQuota(set)) {
+            match self.inner.store.commit(Operation::SetQuota(set).from(self.owner_origin())) {
                 Ok(_) => {}
                 Err(store::Error::Missing) => return Err(Error::NotFound(Thing::Account)),
                 Err(error) => return Err(error.into()),

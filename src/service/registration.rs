@@ -3,7 +3,7 @@
 //! Promises: the first account is made by somebody at this machine or somebody who has read what the server printed; an invitation
 //! lets one account in and ends by itself; who may not register learns no name. Never: keeps a code, only its hash.
 
-use super::caller::Caller;
+use super::caller::{Caller, Visit};
 use super::error::Error;
 use super::secrets::RecoveryCode;
 use super::{InviteSummary, Services};
@@ -19,6 +19,8 @@ pub struct Admission {
     pub is_local: bool,
     /// Whether nothing but this machine can have led it here.
     pub is_near: bool,
+    /// From where, and with what.
+    pub visit: Visit,
     /// What the server printed when it started without an account.
     pub setup_code: Option<Secret<String>>,
     /// What somebody gave it.
@@ -52,7 +54,9 @@ impl Services {
     /// Makes an invitation for so many days. Only an administrator may.
     pub fn invite(&self, caller: &Caller, days: u32) -> Result<Invited, Error> {
         self.require_administrator(caller)?;
-        self.make_invite(caller.account, days, |operation| operation.by(&caller.credential))
+        self.make_invite(caller.account, days, |operation| {
+            operation.by(&caller.credential).from(caller.origin(self.now()))
+        })
     }
 
     /// The invitations that are still good, for an administrator.
@@ -64,7 +68,7 @@ impl Services {
     /// Takes an invitation back, for an administrator.
     pub fn revoke_invite_as(&self, caller: &Caller, id: &str) -> Result<(), Error> {
         self.require_administrator(caller)?;
-        self.take_back_invite(id, |operation| operation.by(&caller.credential))
+        self.take_back_invite(id, |operation| operation.by(&caller.credential).from(caller.origin(self.now())))
     }
 
     /// An error unless the caller may do everything for an account that administers the server.

@@ -33,7 +33,7 @@ impl Services {
         }
         let removal = self.removal_by(caller.author());
         let operation = Operation::Remove { account: caller.account, target, removal };
-        match self.inner.store.commit(operation.by(&caller.credential)) {
+        match self.inner.store.commit(operation.by(&caller.credential).from(caller.origin(self.now()))) {
             Ok(_) => Ok(()),
             Err(store::Error::Missing) => Err(Error::NotFound(thing)),
             Err(error) => Err(error.into()),

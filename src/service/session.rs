@@ -80,7 +80,7 @@ impl Services {
         match self.inner.found(&secret, visit) {
             Ok(found) => {
                 let follow = self.inner.use_of(&found.row, &secret, visit);
-                (self.inner.caller_of(found, &secret), follow)
+                (self.inner.caller_of(found, &secret, visit), follow)
             }
             Err(Error::Replayed { account }) => {
                 (Err(Error::NoSession), Some(self.inner.theft(account, &secret, visit)))
@@ -151,7 +151,11 @@ impl Services {
             at: self.inner.clock.now().0,
             why,
         };
-        match self.inner.store.commit(Operation::access(change).by(&caller.credential))? {
+        match self
+            .inner
+            .store
+            .commit(Operation::access(change).by(&caller.credential).from(caller.origin(self.now())))?
+        {
             Done::Ended { sessions, .. } => Ok(sessions),
             other => Err(Error::Internal(format!("signing out did {other:?}").into())),
         }
@@ -180,18 +184,19 @@ impl Inner {
         if visit.device.as_ref().is_some_and(|named| named != row.device.as_bytes()) {
             let (account, session) = (row.account, session_id(&secret.family()));
             tracing::warn!(account, session, address = visit.address, "audit: a session was used for another device");
+            self.audit_wrong_device(account, row.device, visit);
             return Err(Error::WrongDevice);
         }
         Ok(Found { row, data_key })
     }
 
-    fn caller_of(&self, found: Found, secret: &SessionSecret) -> Result<Caller, Error> {
+    fn caller_of(&self, found: Found, secret: &SessionSecret, visit: &Visit) -> Result<Caller, Error> {
         let Found { row, data_key } = found;
         let account = self.living_account(row.account)?;
         let name = DeviceName::parse(row.device)?;
-        let (device, browser) = match row.number {
-            BROWSER_NUMBER => (None, Some(name)),
-            number => (Some((name, number)), None),
+        let (device, browser, kind) = match row.number {
+            BROWSER_NUMBER => (None, Some(name.clone()), "browser"),
+            number => (Some((name.clone(), number)), None, "device"),
         };
         Ok(Caller {
             account: row.account,
@@ -200,6 +205,7 @@ impl Inner {
             until: row.last_used.map(|_| row.opened.saturating_add(self.absolute_ms())),
             device,
             browser,
+            origin: Arc::new(visit.origin(format!("{kind} {name}"), self.clock.now())),
             bound: false,
             prefix: None,
             keys: Arc::new(AccountKeys::derive(&data_key)),
@@ -276,13 +282,14 @@ impl Inner {
             address = visit.address,
             "audit: a replaced session was used again; it is revoked"
         );
-        Follow::Must(AccessOperation::Change {
+        let operation = AccessOperation::Change {
             account,
             change: AccountChange::default(),
             sessions: Sessions::One(secret.family()),
             tokens: Tokens::None,
             at: self.clock.now().0,
             why: "used after it was replaced",
-        })
+        };
+        Follow::Must(operation, visit.origin("a replaced session", self.clock.now()))
     }
 }

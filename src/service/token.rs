@@ -115,7 +115,11 @@ impl Services {
             wrap: wrap_key(&secret.wrapping_key(), &caller.data_key, TOKEN_CONTEXT, random()?)?,
         };
         let operation = AccessOperation::MakeToken { hash: secret.hash(), row };
-        match self.inner.store.commit(Operation::access(operation).by(&caller.credential))? {
+        match self
+            .inner
+            .store
+            .commit(Operation::access(operation).by(&caller.credential).from(caller.origin(self.now())))?
+        {
             Done::Token(id) => Ok(MadeToken { id, secret: secret.text() }),
             other => Err(Error::Internal(format!("making a token did {other:?}").into())),
         }
@@ -142,7 +146,11 @@ impl Services {
             at: self.inner.clock.now().0,
             why: "revoked",
         };
-        match self.inner.store.commit(Operation::access(change).by(&caller.credential))? {
+        match self
+            .inner
+            .store
+            .commit(Operation::access(change).by(&caller.credential).from(caller.origin(self.now())))?
+        {
             Done::Ended { tokens: 0, .. } if which != WhichTokens::All => Err(Error::NotFound(Thing::Token)),
             Done::Ended { tokens, .. } => Ok(tokens),
             other => Err(Error::Internal(format!("revoking did {other:?}").into())),
@@ -189,6 +197,7 @@ impl Inner {
             browser: None,
             prefix: row.prefix,
             until: row.expires,
+            origin: Arc::new(visit.origin(format!("token {} {:?}", row.token, row.label), Timestamp(now))),
             keys: Arc::new(AccountKeys::derive(&data_key)),
             data_key: Arc::new(data_key),
         };
@@ -202,6 +211,7 @@ impl Inner {
             (Some((name, _)), Some(named)) if name.as_bytes() != named => {
                 let (account, token) = (row.account, row.token);
                 tracing::warn!(account, token, address = visit.address, "audit: a token was used for another device");
+                self.audit_wrong_device(account, format!("token {token}"), visit);
                 Err(Error::WrongDevice)
             }
             (Some((name, number)), _) => Ok(Some((DeviceName::parse(name.clone())?, *number))),

@@ -23,6 +23,7 @@ const REPO: u8 = b'r';
 const OBJECT: u8 = b'o';
 const REMOVED_OBJECT: u8 = b'q';
 const REMOVED_REPO: u8 = b'x';
+const AUDIT: u8 = b'w';
 
 /// All keys: each begins with a letter.
 pub fn everything() -> Range {
@@ -37,6 +38,21 @@ pub fn is_chunk(key: &[u8]) -> bool {
 /// Whether it is the key of a version's file.
 pub fn is_version_file(key: &[u8]) -> bool {
     key.first() == Some(&VERSION_FILE)
+}
+
+/// An entry of the audit log, by its number.
+pub fn audit(number: u64) -> Vec<u8> {
+    key(AUDIT, &[&number.to_be_bytes()])
+}
+
+/// The number and hash of the newest one.
+pub fn audit_head() -> Vec<u8> {
+    key(AUDIT, &[])
+}
+
+/// Whether it is the key of an entry of the audit log.
+pub fn is_audit(key: &[u8]) -> bool {
+    key.first() == Some(&AUDIT) && key.len() > 1
 }
 
 /// The account's row.

@@ -41,6 +41,7 @@ mod volume_dir;
 mod writer;
 
 mod access;
+mod audit;
 mod catalog;
 mod keys;
 mod paths;
@@ -84,6 +85,7 @@ pub use self::access::{
     AccessOperation, AccountAdded, AccountChange, AccountRow, BROWSER_NUMBER, Credential, DeviceRow, Entry, Generation,
     InviteRow, NewGeneration, SessionKind, SessionRow, Sessions, TokenEntry, TokenRow, Tokens,
 };
+pub use self::audit::{AuditEntry, AuditEvent, AuditRecord, AuditReport, Origin};
 pub use self::catalog::{Catalog, FileEntry, Files, VersionEntry};
 pub use self::check::{DamagedObject, DamagedVersion, Report};
 pub use self::draft::{Draft, NewFrame};

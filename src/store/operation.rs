@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 
-use super::access::{self, AccessOperation, Credential};
+use super::access::{self, AccessOperation, Credential, SessionKind};
+use super::audit::{self, AuditEntry, Origin};
 use super::catalog::Catalog;
 use super::error::Error;
 use super::header::Counters;
@@ -20,6 +21,10 @@ use crate::model::AccountId;
 /// A change that somebody asks for.
 #[derive(Debug, Clone)]
 pub enum Operation {
+    /// The same, asked by somebody the audit log names. The outermost of all.
+    From(Origin, Box<Operation>),
+    /// Adds an entry to the audit log of what changes nothing.
+    Audit(AuditEntry),
     /// The same, if what it is done with is still valid then; [`Error::SessionEnded`] otherwise.
     As(Credential, Box<Operation>),
     /// Changes who may do what.
@@ -56,7 +61,7 @@ impl Operation {
     /// Whether it needs nothing but its record, so that it can be done again when the volume it was for has failed.
     pub fn is_record_only(&self) -> bool {
         match self {
-            Self::As(_, operation) => operation.is_record_only(),
+            Self::As(_, operation) | Self::From(_, operation) => operation.is_record_only(),
             other => !matches!(other, Self::AddVersion { .. } | Self::Repo(RepoOperation::Add { .. })),
         }
     }
@@ -64,6 +69,39 @@ impl Operation {
     /// A change of who may do what.
     pub fn access(operation: AccessOperation) -> Self {
         Self::Access(Box::new(operation))
+    }
+
+    /// The same, asked by somebody.
+    pub fn from(self, origin: Origin) -> Self {
+        Self::From(origin, Box::new(self))
+    }
+
+    /// Itself, and who asks.
+    pub(super) fn with_origin(self) -> (Self, Origin) {
+        match self {
+            Self::From(origin, operation) => (*operation, origin),
+            other => (other, Origin::default()),
+        }
+    }
+
+    /// Whether what it comes to may be audited; then a seq is kept for the entry.
+    pub(super) fn may_be_audited(&self) -> bool {
+        match self {
+            Self::As(_, operation) | Self::From(_, operation) => operation.may_be_audited(),
+            Self::Access(operation) => !matches!(
+                **operation,
+                AccessOperation::UseSession { .. }
+                    | AccessOperation::UseToken { .. }
+                    | AccessOperation::Rotate { .. }
+                    // Nobody signs in: it ends at once, and that says why.
+                    | AccessOperation::OpenSession { kind: SessionKind::NewDevice, .. }
+            ),
+            Self::Repo(operation) => {
+                matches!(operation, RepoOperation::Remove { .. } | RepoOperation::Drop { .. })
+            }
+            Self::Remove { .. } | Self::SetQuota(_) => true,
+            Self::AddVersion { .. } | Self::KeepRows(_) | Self::Audit(_) => false,
+        }
     }
 
     /// The same, if `credential` is still valid when it commits.
@@ -220,12 +258,17 @@ impl<'a> View<'a> {
     }
 }
 
-/// Decides an operation, giving ids from `counters`.
-pub fn decide(operation: Operation, view: &View, counters: &mut Counters) -> Result<Decided, Error> {
+/// Decides an operation, giving ids from `counters`, in the store of that id.
+pub fn decide(operation: Operation, view: &View, counters: &mut Counters, store: &[u8; 16]) -> Result<Decided, Error> {
     match operation {
+        Operation::From(_, operation) => decide(*operation, view, counters, store),
+        Operation::Audit(entry) => {
+            let record = audit::next(entry, view, store)?;
+            Ok(Decided::Record(Box::new(Record::Audited(record)), Done::Noted))
+        }
         Operation::As(credential, operation) => {
             credential.require(view)?;
-            decide(*operation, view, counters)
+            decide(*operation, view, counters, store)
         }
         Operation::Access(operation) => access::decide(*operation, view, counters),
         Operation::Repo(operation) => repos::decide(operation, view, counters),

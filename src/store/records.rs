@@ -10,6 +10,7 @@ use super::access::{
     AccessChanged, AccountAdded, AccountRemoved, InvitesChanged, OldSessionOpened, SessionChanged, SessionOpened,
     TokenChanged,
 };
+use super::audit::AuditRecord;
 use super::error::Error;
 use super::header::Counters;
 use super::kept::RowsKept;
@@ -18,7 +19,7 @@ use super::repos::{ObjectAdded, ObjectRemoved, RepoCreated, RepoRemoved};
 use super::rows::Change;
 use super::usage::{QuotaSet, UsageNoted};
 
-/// Kinds given to later work: pin, policy, audit, volume dropped; 18 is a token, 20 an object of restic's.
+/// Kinds given to later work: pin, policy, volume dropped; 18 is a token, 19 an audit entry, 20 an object of restic's.
 const RESERVED_KINDS: std::ops::RangeInclusive<u8> = 16..=21;
 const SCHEMA: u8 = 1;
 /// The schema of a session's opening since sessions have generations.
@@ -63,6 +64,8 @@ pub enum Record {
     UsageNoted(UsageNoted),
     /// What only the catalog knew when volumes were lost.
     RowsKept(RowsKept),
+    /// An entry of the audit log. Never dropped by itself: the chain would break.
+    Audited(AuditRecord),
 }
 
 /// The top of the tree that lists a version's chunks.
@@ -155,6 +158,7 @@ impl Record {
             Self::VersionAdded(it) => pack(3, it),
             Self::VersionsRemoved(it) => pack(4, it),
             Self::TokenChanged(it) => pack(18, it),
+            Self::Audited(it) => pack(19, it),
             Self::ObjectAdded(it) => pack(20, it),
             Self::ObjectRemoved(it) => pack(22, it),
             Self::RepoCreated(it) => pack(23, it),
@@ -186,6 +190,7 @@ impl Record {
             3 => Self::VersionAdded(unpack("record", body)?),
             4 => Self::VersionsRemoved(unpack("record", body)?),
             18 => Self::TokenChanged(unpack("record", body)?),
+            19 => Self::Audited(unpack("record", body)?),
             20 => Self::ObjectAdded(unpack("record", body)?),
             22 => Self::ObjectRemoved(unpack("record", body)?),
             23 => Self::RepoCreated(unpack("record", body)?),
@@ -222,7 +227,8 @@ impl Record {
             Self::RepoCreated(it) => it.account,
             Self::RepoRemoved(it) => it.account,
             Self::QuotaSet(it) => it.account,
-            Self::UsageNoted(_) | Self::RowsKept(_) => 0,
+            // It is the server's, whomever it tells of.
+            Self::UsageNoted(_) | Self::RowsKept(_) | Self::Audited(_) => 0,
         }
     }
 
@@ -244,7 +250,7 @@ impl Record {
             Self::TokenChanged(_) | Self::QuotaSet(_) | Self::UsageNoted(_) => {}
             Self::ObjectAdded(_) | Self::ObjectRemoved(_) | Self::RepoCreated(_) | Self::RepoRemoved(_) => {}
             // The header of the volume it is in knows better.
-            Self::RowsKept(_) => {}
+            Self::RowsKept(_) | Self::Audited(_) => {}
         }
         counters
     }
@@ -278,6 +284,7 @@ impl Record {
             Self::ObjectRemoved(it) => it.changes(&mut changes)?,
             Self::RepoCreated(it) => it.changes(&mut changes)?,
             Self::RepoRemoved(it) => it.changes(&mut changes)?,
+            Self::Audited(it) => it.changes(&mut changes)?,
             Self::RowsKept(it) => return Ok(it.changes()),
         }
         Ok(changes.list)

@@ -10,6 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::admin::{AccountErrand, AccountJson, Hidden, InviteJson, UsageJson};
+use super::audit::{AuditErrand, AuditJson, AuditReportJson};
 use super::repo::RepoJson;
 
 /// One piece of work.
@@ -46,6 +47,8 @@ pub enum Errand {
     },
     /// Something with accounts or invitations.
     Account(AccountErrand),
+    /// Something with the audit log.
+    Audit(AuditErrand),
     /// End as soon as nobody is served: for a holder, to which a server is to succeed.
     Leave {},
 }
@@ -101,6 +104,10 @@ pub enum Said {
         /// Tokens.
         tokens: usize,
     },
+    /// An entry of the audit log.
+    Audit(AuditJson),
+    /// What a look at the audit log came to.
+    AuditReport(AuditReportJson),
     /// A new recovery code.
     RecoveryCode {
         /// What opens the account when its password is lost.

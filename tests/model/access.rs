@@ -165,7 +165,8 @@ impl Access {
 
     fn change_password(&mut self, services: &Services, number: u8, revoke_tokens: bool) {
         let proof = Proof::Password(password(number).secret().clone());
-        let changed = services.change_password(&name(), &proof, &password(number + 1), revoke_tokens);
+        let changed =
+            services.change_password(&name(), &proof, &password(number + 1), revoke_tokens, &Visit::default());
         if self.disabled {
             return is_refused(changed);
         }

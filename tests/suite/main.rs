@@ -8,6 +8,7 @@ mod support;
 mod account;
 mod accounts;
 mod attack;
+mod audit;
 mod bad_input;
 mod broken;
 mod cli;

@@ -38,7 +38,7 @@ const CREDENTIALS: [(char, &str); 7] = [
 const TOKEN: &str = r#"{"name":"x","scopes":["read"]}"#;
 const OBJECT: &str = "/restic/r/data/2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
 
-const ROWS: [Row; 54] = [
+const ROWS: [Row; 55] = [
     ("GET", "/status", "/status", "", For::All),
     ("GET", "/api/v1/status", "/api/v1/status", "", For::All),
     ("GET", "/account/register", "/account/register", "", For::All),
@@ -62,6 +62,7 @@ const ROWS: [Row; 54] = [
     ("POST", "/api/v1/invites", "/api/v1/invites?expires_days=1", "", For::Some("SPm")),
     ("GET", "/api/v1/invites", "/api/v1/invites", "", For::Some("SPm")),
     ("DELETE", "/api/v1/invites", "/api/v1/invites?id=00", "", For::Some("SPm")),
+    ("GET", "/api/v1/audit", "/api/v1/audit?limit=1", "", For::Some("SPm")),
     ("GET", "/api/v1/tokens", "/api/v1/tokens", "", For::Some("SPm")),
     ("POST", "/api/v1/tokens", "/api/v1/tokens", TOKEN, For::Some("SP")),
     ("DELETE", "/api/v1/tokens", "/api/v1/tokens?id=999999", "", For::Some("SPm")),

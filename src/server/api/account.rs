@@ -20,12 +20,14 @@ use crate::wire::admin::{OwnAccountJson, UsageJson};
 pub async fn register(context: Context, request: Request) -> Result<Reply, Error> {
     let is_local = guard::source::is_at_this_machine(&context, &request);
     let is_near = guard::source::is_near(&context, &request);
+    let visit = guard::visit(&request);
     let fields = Fields::of(&context, request).await?;
     let name = Username::parse_new(fields.required("username")?)?;
     let password = Password::parse(fields.required("password")?)?;
     let admission = Admission {
         is_local,
         is_near,
+        visit,
         setup_code: fields.text("setup_code")?.map(Secret::new),
         invite: fields.text("invite")?.map(Secret::new),
     };
@@ -76,6 +78,7 @@ pub async fn login(context: Context, request: Request) -> Result<Reply, Error> {
 
 /// Sets a new password by the old one or the recovery code.
 pub async fn password(context: Context, request: Request) -> Result<Reply, Error> {
+    let visit = guard::visit(&request);
     let fields = Fields::of(&context, request).await?;
     let name = Username::parse(fields.required("username")?)?;
     let proof = match fields.text("recovery_code")? {
@@ -85,19 +88,21 @@ pub async fn password(context: Context, request: Request) -> Result<Reply, Error
     let new = Password::parse(fields.required("new_password")?)?;
     let revoke_tokens = fields.text("revoke_tokens")?.is_some_and(|word| word == "true");
     let (services, account) = (context.services.clone(), name.folded());
-    let change = move || services.change_password(&name, &proof, &new, revoke_tokens);
+    let change = move || services.change_password(&name, &proof, &new, revoke_tokens, &visit);
     let ended = guard::proving(&context, Some(account), change).await?;
     Ok(Reply::json(StatusCode::OK, &EndedJson { sessions_ended: ended.sessions, tokens_revoked: ended.tokens }))
 }
 
 /// Sets a new password by the recovery code, and shows the next code.
 pub async fn recover(context: Context, request: Request) -> Result<Reply, Error> {
+    let visit = guard::visit(&request);
     let fields = Fields::of(&context, request).await?;
     let name = Username::parse(fields.required("username")?)?;
     let code = fields.required_secret("recovery_code")?;
     let new = Password::parse(fields.required("new_password")?)?;
     let (services, account) = (context.services.clone(), name.folded());
-    let recovered = guard::proving(&context, Some(account), move || services.recover(&name, &code, &new)).await?;
+    let recover = move || services.recover(&name, &code, &new, &visit);
+    let recovered = guard::proving(&context, Some(account), recover).await?;
     let json = RecoveredJson {
         recovery_code: recovered.recovery_code.reveal(),
         sessions_ended: recovered.ended.sessions,

@@ -11,6 +11,8 @@ pub mod session;
 
 pub mod token;
 
+pub mod audit;
+
 pub mod files;
 pub mod invite;
 

@@ -106,7 +106,8 @@ pub async fn caller_or_password(context: &Context, request: &Request) -> Result<
     };
     let name = Username::parse(name).map_err(|_| service::Error::BadCredentials)?;
     let services = context.services.clone();
-    proving(context, Some(name.folded()), move || services.caller_by_password(&name, &password)).await
+    let visit = visit(request);
+    proving(context, Some(name.folded()), move || services.caller_by_password(&name, &password, &visit)).await
 }
 
 /// What a request presents that only a session may ask.
@@ -206,13 +207,20 @@ where
     let claim = Claim::new(context.source, account);
     context.throttle.may_try(&claim)?;
     let (throttle, asked) = (Arc::clone(&context.throttle), claim.clone());
+    let (services, from) =
+        (context.services.clone(), Visit { address: context.source.to_string(), ..Visit::default() });
     // Those that waited together have learned meanwhile what became of the first.
     let proved = context.bridge.call_password(move || {
         throttle.may_try(&asked)?;
         let proved = work().map_err(Into::into);
         match &proved {
             Ok(_) => throttle.proved(&asked),
-            Err(error) if error.is_wrong_claim() => throttle.failed(&asked),
+            Err(error) if error.is_wrong_claim() => {
+                throttle.failed(&asked);
+                if let Some(account) = asked.account() {
+                    services.audit_failed_sign_in(account, &from);
+                }
+            }
             Err(_) => {}
         }
         proved

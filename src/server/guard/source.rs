@@ -3,6 +3,7 @@
 //! Promises: a proxy that is listed is believed about the address it names last, and nobody else about anything; an address counts
 //! with all that one household or machine can choose freely: IPv4 whole, IPv6 by its /64.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use warp::http::{HeaderMap, header};
@@ -23,6 +24,15 @@ pub enum Source {
     Ip(IpAddr),
     /// A process of this machine.
     Local,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Local => f.write_str("this machine"),
+        }
+    }
 }
 
 impl Source {

@@ -43,6 +43,11 @@ impl Claim {
         Self { group: source.group(), account }
     }
 
+    /// The account that is claimed, in lower case.
+    pub fn account(&self) -> Option<&str> {
+        self.account.as_deref()
+    }
+
     fn bytes(&self) -> Vec<u8> {
         [self.group.as_ref().map_or(&[][..], |group| group), self.account.as_deref().unwrap_or_default().as_bytes()]
             .concat()

@@ -5,6 +5,7 @@ use std::sync::mpsc::Sender;
 
 use crate::store::draft::{BytePermit, NewFrame};
 use crate::store::error::Error;
+use crate::store::header::Ending;
 use crate::store::mark::Mark;
 use crate::store::operation::{Done, Operation};
 use crate::store::usage::Logical;
@@ -36,6 +37,8 @@ pub enum Job {
         /// Where the answer goes.
         reply: Sender<Result<(), Error>>,
     },
+    /// Say where the acknowledged log ends, when all that waits is in it.
+    End(Sender<Ending>),
     /// Close the open volume for a moment: readers took much through it.
     Recycle,
     /// A reader met a damaged page of the catalog: make it anew.

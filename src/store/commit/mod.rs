@@ -21,6 +21,7 @@ use self::again::Waiting;
 use self::group::{Appended, Group};
 pub use self::job::Job;
 use self::staged::Staged;
+use crate::store::audit;
 use crate::store::draft::NewFrame;
 use crate::store::error::Error;
 use crate::store::frame::FrameHeader;
@@ -28,6 +29,7 @@ use crate::store::header::{Counters, Ending};
 use crate::store::mark::Mark;
 use crate::store::newest::Newest;
 use crate::store::operation::{Decided, Done, Operation, View, decide};
+use crate::store::records::Record;
 use crate::store::shared::Shared;
 use crate::store::writer::{Tail, VolumeLimits, Writer};
 
@@ -41,6 +43,13 @@ const UNFLUSHED_BYTES_MAX: u64 = 8 << 20;
 const DELTA_BYTES_MAX: usize = 8 << 20;
 /// After so much silence the open volume is looked after.
 const IDLE: Duration = Duration::from_secs(2);
+
+/// What an operation comes to, and its entry in the audit log.
+struct Verdict {
+    decided: Decided,
+    counters: Counters,
+    entry: Option<Staged>,
+}
 
 /// The storage thread's own state.
 pub struct Keeper {
@@ -153,6 +162,12 @@ impl Keeper {
                 Job::CountLogical { account, reply } => drop(reply.send(self.count(account))),
                 Job::StoredCounted { reply, .. } if home.is_err() => drop(reply.send(Err(Error::Gone))),
                 Job::StoredCounted { missing, reply } => drop(reply.send(self.stored_counted(&missing))),
+                Job::End(reply) => {
+                    if !self.group.is_empty() {
+                        self.finish();
+                    }
+                    let _ = reply.send(self.now().ending);
+                }
                 Job::Recycle => self.recycle(),
                 // Done after every job, when nobody waits for a sync any more.
                 Job::Mend => {}
@@ -206,14 +221,16 @@ impl Keeper {
     fn decide_and_stage(&mut self, operation: Operation, waiting: Waiting) {
         let staged = match self.decide(operation) {
             // Answered with the group: what made it so may not be synced yet.
-            Ok((Decided::Already(done), _)) => return self.group.answers.push((waiting, done)),
-            Ok((Decided::Record(record, done), counters)) => self.measure(&record).and_then(|logical| {
-                let staged = Staged::of(&record, done, counters)?;
-                Ok(Staged { logical, ..staged })
-            }),
+            Ok(Verdict { decided: Decided::Already(done), .. }) => return self.group.answers.push((waiting, done)),
+            Ok(Verdict { decided: Decided::Record(record, done), counters, entry }) => {
+                self.measure(&record).and_then(|logical| {
+                    let staged = Staged::of(&record, done, counters)?;
+                    Ok((entry, Staged { logical, ..staged }))
+                })
+            }
             Err(refused) => Err(refused),
         };
-        match staged.map(|staged| self.stage(staged)) {
+        match staged.map(|(entry, staged)| self.stage_with(entry, staged)) {
             Ok(Ok(done)) => self.group.answers.push((waiting, done)),
             Ok(Err(error)) => {
                 self.refuse(waiting, &error);
@@ -223,10 +240,30 @@ impl Keeper {
         }
     }
 
-    fn decide(&mut self, operation: Operation) -> Result<(Decided, Counters), Error> {
+    fn decide(&mut self, operation: Operation) -> Result<Verdict, Error> {
         let mut counters = self.group.counters.unwrap_or(self.counters);
         let view = View::new(&self.shared.rows, self.shared.catalog(), &self.group.overlay);
-        Ok((decide(operation, &view, &mut counters)?, counters))
+        let (is_audited, before) = (operation.may_be_audited(), counters.seq);
+        counters.seq += u64::from(is_audited);
+        let (operation, origin) = operation.with_origin();
+        let decided = decide(operation, &view, &mut counters, &self.store)?;
+        let entry = match &decided {
+            Decided::Record(record, _) if is_audited => audit::of_record(record, origin, &view)?,
+            _ => None,
+        };
+        let entry = entry.map(|entry| audit::next(entry, &view, &self.store)).transpose()?;
+        let entry = entry.map(|entry| {
+            // Before what it tells of, also in the order of the log.
+            Staged::of(&Record::Audited(entry), Done::Noted, Counters { seq: before, ..counters })
+        });
+        Ok(Verdict { decided, counters, entry: entry.transpose()? })
+    }
+
+    fn stage_with(&mut self, entry: Option<Staged>, staged: Staged) -> Result<Done, Error> {
+        if let Some(entry) = entry {
+            self.stage(entry)?;
+        }
+        self.stage(staged)
     }
 
     fn stage(&mut self, staged: Staged) -> Result<Done, Error> {

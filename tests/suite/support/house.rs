@@ -257,7 +257,11 @@ impl House {
 
     /// The registered secrets that stand in the log, in the clear or percent-encoded.
     pub fn leaks(&self) -> Vec<String> {
-        let log = self.log();
+        self.leaks_in(&self.log())
+    }
+
+    /// The same for any text.
+    pub fn leaks_in(&self, log: &str) -> Vec<String> {
         let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
         let told = |text: &&String| log.contains(text.as_str()) || log.contains(&percent_encoded(text.as_bytes()));
         secrets.iter().filter(told).cloned().collect()

@@ -6,7 +6,7 @@ use super::{Refused, USAGE};
 use crate::model::{Invalid, Password, Username, limits};
 use crate::server::api::account::usage_json;
 use crate::server::api::invite::json as invite_json;
-use crate::service::{AccountSummary, BoundChange, Ended, Proof, Services};
+use crate::service::{AccountSummary, BoundChange, Ended, Proof, Services, Visit};
 use crate::wire::admin::{AccountErrand, AccountJson, BoundJson, Hidden, ProofJson};
 use crate::wire::errand::Said;
 
@@ -27,7 +27,7 @@ pub fn run(services: &Services, errand: AccountErrand, say: &mut dyn FnMut(Said)
                 ProofJson::Password(Hidden(old)) => Proof::Password(old),
                 ProofJson::RecoveryCode(Hidden(code)) => Proof::RecoveryCode(code),
             };
-            say(ended(services.change_password(&named(name)?, &proof, &password(&new)?, false)?));
+            say(ended(services.change_password(&named(name)?, &proof, &password(&new)?, false, &Visit::of_owner())?));
         }
         AccountErrand::Content { name } => {
             let content = services.content_of(&named(name)?)?;

@@ -4,6 +4,7 @@
 //! Never: asks who sends it: the door and the file system's rights have decided that.
 
 mod account;
+mod audit;
 
 use std::path::Path;
 
@@ -57,6 +58,7 @@ fn done(services: &Services, errand: Errand, say: &mut dyn FnMut(Said)) -> Resul
             say(Said::Took { objects, bytes, left_out: refused });
         }
         Errand::Account(errand) => account::run(services, errand, say)?,
+        Errand::Audit(errand) => audit::run(services, errand, say)?,
         Errand::Leave {} => return Err(Refused(FAILED, "only a holder can be asked to leave".to_owned())),
     }
     Ok(())
