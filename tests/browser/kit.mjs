@@ -27,13 +27,14 @@ const require = createRequire(TOOLS);
 const { chromium } = require("playwright-core");
 const AXE = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
-// A server; `config` is its file, as text. Its setup code is what it printed, when it printed one.
-export async function house({ config } = {}) {
+// A server that knows what else its machine is called; `config` is the rest of its file, as text. Its setup code is what it printed, when it
+// printed one.
+export async function house({ config = "" } = {}) {
   const place = mkdtempSync(join(tmpdir(), "rbackup-web-"));
   const env = { ...process.env, RBACKUP_STATE_DIR: join(place, "state") };
   const file = join(place, "rbackup.toml");
-  if (config) writeFileSync(file, config);
-  const server = spawn(BINARY, ["serve", "--listen", "127.0.0.1:0", "--data", join(place, "data"), ...(config ? ["--config", file] : [])], { env, stdio: ["ignore", "pipe", "ignore"] });
+  writeFileSync(file, `[server]\nnames = ["${NAS}"]\n${config}`);
+  const server = spawn(BINARY, ["serve", "--listen", "127.0.0.1:0", "--data", join(place, "data"), "--config", file], { env, stdio: ["ignore", "pipe", "ignore"] });
   const said = [];
   const [url, setup] = await new Promise((resolve, reject) => {
     createInterface(server.stdout).on("line", (line) => {
