@@ -31,6 +31,8 @@ use std::time::{Duration, Instant};
 
 /// Then a fresh store begins.
 const ROUNDS_PER_STORE: u64 = 100;
+/// A volume of this size ends several times in a life.
+const SMALL_VOLUME_KIB: &str = "2048";
 /// What a round adds to a store, at most.
 const ROUND_BYTES: u64 = 128 << 20;
 
@@ -144,10 +146,18 @@ fn one_round(data: &Path, mut ledger: Ledger, random: &mut Random, kills: &mut K
     // Without an account nothing was acknowledged, and there may be no store to rebuild.
     let interrupted = !ledger.accounts.is_empty() && kills.while_rebuilding(data, random);
     kills.while_starting(data, random, if interrupted { 60 } else { 30 });
-    let server = Start::on(data).serve().map_err(|error| format!("start: {error}"))?;
+    // In some lives volumes end, which those of the usual size never do in one.
+    let small = random.chance(40);
+    let start = if small { Start::on(data).env("RBACKUP_VOLUME_KIB", SMALL_VOLUME_KIB) } else { Start::on(data) };
+    let volumes_before = volumes(data);
+    let server = start.serve().map_err(|error| format!("start: {error}"))?;
     let sample = Sample::These(recent_and_some(&ledger, random));
     verify(server.address, &mut ledger, &sample).map_err(|wrong| wrong.join("\n"))?;
-    Ok(one_life(server, ledger, random))
+    let ledger = one_life(server, ledger, random);
+    if small {
+        kills.saw_volumes(volumes(data).saturating_sub(volumes_before));
+    }
+    Ok(ledger)
 }
 
 fn one_life(mut server: Server, ledger: Ledger, random: &mut Random) -> Ledger {
@@ -195,6 +205,11 @@ fn everything_at_the_end(data: &Path, mut ledger: Ledger, seed: u64) {
     verify(server.address, &mut ledger, &sample).unwrap_or_else(|wrong| panic!("after rebuild:\n{}", wrong.join("\n")));
     let mut wire = Connection::open(server.address).expect("connect");
     assert!(api::register(&mut wire, "late", kit::ledger::PASSWORD).expect("register"), "a new account after all that");
+}
+
+/// How many volumes there are.
+fn volumes(data: &Path) -> u64 {
+    std::fs::read_dir(data.join("volumes")).map_or(0, |entries| entries.flatten().count() as u64)
 }
 
 /// The directory of the volume with the highest number.

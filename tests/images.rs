@@ -19,7 +19,7 @@ use kit::random::{Random, run_seed, setting};
 use kit::verify::Verified;
 use parts::disk::{Disk, Fault};
 use parts::log::Call;
-use parts::recording::{self, End, Recording};
+use parts::recording::{self, End, Recording, Volumes};
 use parts::tree::Tree;
 use parts::trial::{self, Image, Promise};
 use std::sync::Mutex;
@@ -35,8 +35,9 @@ fn the_recorder_sees_everything() {
     std::fs::create_dir(&data).expect("a directory for the data");
     let mut ledger = kit::ledger::Ledger::default();
     ledger.add_device("laptop", "anna");
-    for life in 0..2 {
-        let (recording, after) = recording::record(&data, &shim, ledger, run_seed("images, recorder"), End::Stopped);
+    for (life, volumes) in [Volumes::Usual, Volumes::Small, Volumes::Usual].into_iter().enumerate() {
+        let (recording, after) =
+            recording::record(&data, &shim, ledger, run_seed("images, recorder"), (volumes, End::Stopped));
         ledger = after;
         let differences = replay(&recording, None).differences(&recording.at_the_end);
         assert!(differences.is_empty(), "life {life}: replayed and real differ:\n{}", differences.join("\n"));
@@ -48,7 +49,7 @@ fn the_recorder_sees_everything() {
 fn acknowledged_data_survive_power_cuts() {
     let fault = if std::env::var_os("RBACKUP_IMAGES_NO_SYNC").is_some() { Fault::DbSyncLost } else { Fault::None };
     let count = setting("RBACKUP_IMAGES", 200);
-    let run = Run::new("images", count.div_ceil(100).clamp(1, 20));
+    let run = Run::new("images", count.div_ceil(100).clamp(2, 20));
     let (seen, bad) = run.try_images(count, fault, Promise::AsSent);
     eprintln!(
         "images: {count} tried, {} bad, {} versions downloaded and right ({} MiB), {:.1?} in all",
@@ -64,7 +65,7 @@ fn acknowledged_data_survive_power_cuts() {
 /// newest volume that is not synced. All must show.
 #[test]
 fn planted_faults_give_bad_images() {
-    let run = Run::new("images, planted", 1);
+    let run = Run::new("images, planted", 2);
     for (name, fault, promise) in [
         ("sled's flush syncs nothing", Fault::DbSyncLost, Promise::AsSent),
         ("answers before the sync", Fault::None, Promise::BeforeSync),
@@ -91,12 +92,21 @@ impl Run {
         let seed = run_seed(name);
         let place = Place::in_memory("images");
         let shim = recording::build_shim(place.path());
-        let record = |number| recording::lives(place.path(), &shim, &format!("recorded-{number}"), seed + number);
+        let record = |number: u64| {
+            let volumes = if number.is_multiple_of(2) { Volumes::Usual } else { Volumes::Small };
+            recording::lives(place.path(), &shim, &format!("recorded-{number}"), seed + number, volumes)
+        };
         let recordings: Vec<Recording> = (0..directories).flat_map(record).collect();
+        let (ended, merged) =
+            recordings.iter().fold((0, 0), |sum, one| (sum.0 + one.volumes_ended(), sum.1 + one.runs_merged()));
+        assert!(
+            ended > 2 && merged > 8,
+            "{ended} volumes ended and {merged} runs were merged, so their ends were not tried"
+        );
         let (calls, requests) =
             recordings.iter().fold((0, 0), |sum, one| (sum.0 + one.log.len(), sum.1 + one.placed.len()));
         eprintln!(
-            "{name}: {} lives recorded, {calls} calls, {requests} requests, {:.1?}",
+            "{name}: {} lives recorded, {calls} calls, {requests} requests, {ended} volumes full, {merged} runs merged, {:.1?}",
             recordings.len(),
             begun.elapsed()
         );

@@ -26,6 +26,8 @@ use std::time::{Duration, Instant};
 
 /// A new disk after so many cuts, so that `check` has an end.
 const CUTS_PER_DISK: u64 = 10;
+/// A volume of this size ends several times in a life.
+const SMALL_VOLUME_KIB: &str = "1024";
 /// The planted fault must show within so many.
 const PLANTED_CUTS: u64 = 10;
 
@@ -35,7 +37,7 @@ fn acknowledged_data_survive_power_cuts() {
     let seed = run_seed("power");
     let mut random = Random::new(seed);
     let begun = Instant::now();
-    let (mut done, mut starting, mut acknowledged, mut versions) = (0, 0, 0, 0);
+    let (mut done, mut starting, mut acknowledged, mut versions, mut ended) = (0, 0, 0, 0, 0);
     while done < cuts {
         let mut house = House::new();
         house.live_well(&mut random);
@@ -46,14 +48,16 @@ fn acknowledged_data_survive_power_cuts() {
             whole.unwrap_or_else(|wrong| panic!("seed {seed}, cut {round}:\n{wrong}\n{}", house.complaints()));
         }
         done = cuts.min(done + CUTS_PER_DISK);
+        ended += house.volumes_ended;
         versions += house.all_is_there().unwrap_or_else(|wrong| panic!("seed {seed}, after cut {done}:\n{wrong}"));
     }
     eprintln!(
         "power: {cuts} cuts and {starting} while starting; {acknowledged} versions acknowledged in lives that were cut, \
-         {versions} in all, none lost; {:.1?}",
+         {ended} volumes full before; {versions} in all, none lost; {:.1?}",
         begun.elapsed()
     );
     assert!(acknowledged > 0, "nothing was acknowledged before a cut, so nothing was shown");
+    assert!(ended > 0, "no volume was full before a cut, so no end of one was shown");
 }
 
 /// The planted fault: syncs that do nothing. A harness that stays green here would not notice a missing sync.
@@ -86,16 +90,24 @@ fn cuts_without_syncs_lose_what_was_acknowledged() {
 struct House {
     disk: Mount,
     ledger: Ledger,
+    /// Lives that were cut.
+    lives: u64,
+    /// Volumes that were full before the power went.
+    volumes_ended: u64,
 }
 
 impl House {
     fn new() -> House {
         // As large as it needs to be, and sparse: what is not written costs nothing.
-        House { disk: Mount::ext4(2 << 30, 0), ledger: load::people() }
+        House { disk: Mount::ext4(2 << 30, 0), ledger: load::people(), lives: 0, volumes_ended: 0 }
     }
 
     fn data(&self) -> PathBuf {
         self.disk.path().join("data")
+    }
+
+    fn volumes(&self) -> u64 {
+        std::fs::read_dir(self.data().join("volumes")).map_or(0, |entries| entries.flatten().count() as u64)
     }
 
     fn state(&self) -> PathBuf {
@@ -118,6 +130,11 @@ impl House {
     fn cut_under_load(&mut self, random: &mut Random, shim: Option<&Path>) -> u64 {
         let before = self.ledger.versions.len();
         let start = shim.into_iter().fold(self.start(), |start, shim| start.env("LD_PRELOAD", shim));
+        // In every other life volumes end, which those of the usual size never do in one.
+        self.lives += 1;
+        let small = self.lives % 2 == 1;
+        let start = if small { start.env("RBACKUP_VOLUME_KIB", SMALL_VOLUME_KIB) } else { start };
+        let volumes_before = self.volumes();
         let mut server = start.serve().unwrap_or_else(|refused| panic!("a start before a cut: {refused}"));
         let plan = Plan::new(random.next()).until_the_disk_fails();
         let wait = match random.below(10) {
@@ -129,6 +146,7 @@ impl House {
         std::thread::sleep(Duration::from_millis(wait));
         let died = server.died();
         let promised = load.ledger_now();
+        self.volumes_ended += if small { self.volumes().saturating_sub(volumes_before + 1) } else { 0 };
         self.disk.cut_power();
         // Sometimes the server lives on for a moment on a disk that is gone.
         std::thread::sleep(Duration::from_millis(if random.chance(50) { random.below(60) } else { 0 }));

@@ -14,7 +14,7 @@ mod parts;
 use kit::place::Place;
 use kit::random::{Random, run_seed, sha256_hex};
 use kit::server::{Server, Start};
-use parts::trace::verdict;
+use parts::trace::{verdict, written_to_volumes};
 use std::path::Path;
 use std::process::Command;
 
@@ -40,7 +40,26 @@ fn a_dropped_fdatasync_is_noticed() {
     eprintln!("planted, calls dropped: {wrong}");
 }
 
+/// Sled writes what it is given once; what it is given beside the content are headers of frames and blocks.
+#[test]
+fn a_stored_byte_is_written_to_a_volume_once() {
+    let place = Place::on_disk("sync-once");
+    let bytes = 128 << 20;
+    let trace = trace_an_upload(place.path(), &[], bytes);
+    let ratio = |trace: &str| written_to_volumes(trace) as f64 / bytes as f64;
+    // Small groups, as a slow disk makes them, cost a little more.
+    let once = |ratio: f64| (1.0..1.15).contains(&ratio);
+    eprintln!("sync: {:.3} bytes written to volumes per byte stored", ratio(&trace));
+    assert!(once(ratio(&trace)), "{}", ratio(&trace));
+    let twice = trace.clone() + &trace;
+    assert!(!once(ratio(&twice)), "planted, everything written twice: {}", ratio(&twice));
+}
+
 fn trace_one_upload(place: &Path, inject: &[&str]) -> String {
+    trace_an_upload(place, inject, 3 << 20)
+}
+
+fn trace_an_upload(place: &Path, inject: &[&str], bytes: usize) -> String {
     let out = place.join("trace");
     let out_text = out.to_str().expect("a plain path");
     let calls = "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,fdatasync,fsync,sync_file_range";
@@ -48,12 +67,12 @@ fn trace_one_upload(place: &Path, inject: &[&str]) -> String {
     let words = strace.iter().chain(inject).copied();
     let server =
         Start::on(&place.join("data")).under(words).serve().unwrap_or_else(|error| panic!("under strace: {error}"));
-    upload_with_curl(place, &server);
+    upload_with_curl(place, &server, bytes);
     server.stop().expect("it stops when asked");
     std::fs::read_to_string(&out).expect("strace wrote a trace")
 }
 
-fn upload_with_curl(place: &Path, server: &Server) {
+fn upload_with_curl(place: &Path, server: &Server, length: usize) {
     let url = format!("http://{}", server.address);
     let who = ["-d", "username=anna", "-d", "password=correct horse battery staple"];
     assert_eq!(curl(&[&who[..], &[&format!("{url}/account/register")]].concat()).0, "201");
@@ -62,7 +81,7 @@ fn upload_with_curl(place: &Path, server: &Server) {
     let session: serde_json::Value = serde_json::from_str(&body).expect("JSON");
     let session = format!("RBackup-Session-Pass: {}", session["session_id"].as_str().expect("a session_id"));
 
-    let mut bytes = vec![0; 3 << 20];
+    let mut bytes = vec![0; length];
     Random::new(run_seed("sync")).fill(&mut bytes);
     let file = place.join("file");
     std::fs::write(&file, &bytes).expect("write the file to upload");

@@ -6,6 +6,7 @@ mod restic;
 mod reuse;
 mod secured;
 mod serving;
+mod sizes;
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -256,7 +257,7 @@ fn open_store(config: &Config, how: fn(&Path, Options) -> Result<Store, store::E
 }
 
 fn options(config: &Config) -> Options {
-    Options { ballast_bytes: config.ballast_bytes, stuck: config.stuck, ..Options::DEFAULT }
+    Options { ballast_bytes: config.ballast_bytes, stuck: config.stuck, ..sizes::sizes() }
 }
 
 fn services_of(config: &Config, store: Store) -> Services {

@@ -4,7 +4,7 @@
 //! Where it finds damage is remembered ([`suspects`](super::suspects)), so that content that comes again is whole again. Never changes
 //! what it reads; opening the store before it recovers from a crash as every start does.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::Store;
 use super::block;
@@ -84,8 +84,14 @@ impl Report {
 
 /// Checks a store that nobody writes to meanwhile.
 pub fn check(store: &Store) -> Result<Report, Error> {
-    let mut check =
-        Check { store, report: Report::default(), sound: HashMap::new(), hit: Vec::new(), unread: Vec::new() };
+    let mut check = Check {
+        store,
+        report: Report::default(),
+        sound: HashMap::new(),
+        read: BTreeSet::new(),
+        hit: Vec::new(),
+        unread: Vec::new(),
+    };
     let noted = |number: &u32| store.shared.log.is_noted(*number);
     let (given_up, missing): (Vec<u32>, Vec<u32>) = store.given_up().into_iter().partition(noted);
     check.report.given_up = given_up;
@@ -99,7 +105,7 @@ pub fn check(store: &Store) -> Result<Report, Error> {
         check.file(&file?)?;
     }
     check.objects()?;
-    store.shared.suspects.add_all(&check.hit, &check.unread);
+    store.shared.suspects.checked(&check.read, &check.hit, &check.unread);
     let damaged = check.sound.iter().filter(|(_, problem)| problem.is_some());
     check.report.damaged_chunks = damaged.map(|(id, _)| *id).collect();
     Ok(check.report)
@@ -110,6 +116,8 @@ struct Check<'a> {
     report: Report,
     /// What was found at the place of each id: nothing for a sound frame, else what is wrong.
     sound: HashMap<ChunkId, Option<String>>,
+    /// Volumes that were read to their end.
+    read: BTreeSet<u32>,
     /// Blocks and frames that do not verify.
     hit: Vec<Place>,
     /// Volumes that cannot be read.
@@ -122,10 +130,13 @@ impl Check<'_> {
         self.report.volumes += 1;
         match self.blocks(number).and_then(|()| self.frames(number)) {
             Err(error) if error.is_damage() => {
+                // A disk that went away is none.
+                self.store.shared.home.require()?;
                 self.report.damaged_places.push(error.to_string());
                 self.unread.push(number);
             }
-            read => return read,
+            Err(error) => return Err(error),
+            Ok(()) => drop(self.read.insert(number)),
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ pub const SELF_TEST: &str = "selftest";
 pub fn self_test(dir: &Path) -> io::Result<bool> {
     let scratch = dir.join(SELF_TEST);
     let _ = fs::remove_dir_all(&scratch);
-    let (synced, read) = (syncs(), reads());
+    let before = Reached::now();
     let write = || {
         let db = sled::Config::new().path(&scratch).segment_size(1 << 16).flush_every_ms(None).open()?;
         db.insert(b"probe", b"written")?;
@@ -35,12 +35,30 @@ pub fn self_test(dir: &Path) -> io::Result<bool> {
     let written = catch_unwind(write);
     let removed = if scratch.exists() { fs::remove_dir_all(&scratch) } else { Ok(()) };
     match written {
-        Ok(Ok(_)) => removed.map(|()| syncs() > synced && reads() > read),
+        Ok(Ok(_)) => removed.map(|()| Reached::now().is_beyond(&before)),
         Ok(Err(sled::Error::Io(error))) => Err(error),
         Ok(Err(error)) => Err(io::Error::other(error)),
         Err(panic) => {
             Err(panics::system_error(&*panic).unwrap_or_else(|| io::Error::other("sled panicked in the self-test")))
         }
+    }
+}
+
+/// How often sled reached our calls.
+#[derive(Debug, Clone, Copy)]
+struct Reached {
+    syncs: u64,
+    reads: u64,
+}
+
+impl Reached {
+    fn now() -> Self {
+        Self { syncs: syncs(), reads: reads() }
+    }
+
+    /// One that stands still was not reached: another function of that name was linked.
+    fn is_beyond(&self, before: &Self) -> bool {
+        self.syncs > before.syncs && self.reads > before.reads
     }
 }
 

@@ -166,8 +166,12 @@ impl Log {
 
     /// The frame `id` at `place`, by its own hash alone where that does: one in a damaged block may be whole.
     pub fn read_known(&self, place: Place, id: &ChunkId) -> Result<Frame, Error> {
-        let straight = self.volume(place.volume)?.straight(place.address);
-        straight.filter(|frame| frame.header.id == *id).map_or_else(|| self.read_proven(place, id), Ok)
+        let volume = self.volume(place.volume)?;
+        let straight = || volume.straight(place.address).filter(|frame| frame.header.id == *id);
+        // Whoever is the first to look for its blocks finds them by that.
+        let proven =
+            || self.read_proven(place, id).or_else(|error| straight().filter(|_| error.is_damage()).ok_or(error));
+        straight().map_or_else(proven, Ok)
     }
 
     /// The frame `id` at `place`, with its blocks: what is built on it must be found again when nobody knows where they were.

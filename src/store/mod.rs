@@ -140,6 +140,8 @@ pub struct Options {
     pub ballast_bytes: Option<u64>,
     /// How long a write may take before newcomers are refused.
     pub stuck: Duration,
+    /// The catalog's changes are written out when they take so much memory.
+    pub delta_bytes: usize,
 }
 
 impl Options {
@@ -150,6 +152,7 @@ impl Options {
         segment: Segment::DEFAULT,
         ballast_bytes: None,
         stuck: Duration::from_secs(30),
+        delta_bytes: 8 << 20,
     };
 }
 
@@ -202,7 +205,7 @@ impl Store {
         let alarm = alarm(jobs.clone());
         shared.rows.tell_of_damage(&alarm);
         let (wake, awake) = sync_channel(1);
-        let mut keeper = Keeper::new(Arc::clone(&shared), store, options.volume, newest, tail, counters, wake);
+        let mut keeper = Keeper::new(Arc::clone(&shared), store, &options, newest, tail, counters, wake);
         keeper.begin()?;
         let kept = Arc::clone(&shared);
         let threads = vec![
@@ -377,6 +380,7 @@ fn keep_house(shared: &Shared, awake: &Receiver<()>) {
                 if shared.home.is_there() {
                     shared.space.tend();
                     shared.log.write_lists();
+                    shared.suspects.keep();
                 }
                 continue;
             }

@@ -27,7 +27,11 @@ use super::writer::{Tail, Writer};
 /// Refuses to promise what this build cannot hold. A disk too full for the test is not refused: its files can be read, and the first
 /// volume that is begun on it shows the same ([`writer::Writer::begin`]).
 pub fn require_durable(dir: &Path, space: &Space) -> Result<(), Error> {
-    match space.with_room(|| durable::self_test(dir).map_err(|e| Error::io(dir, e))) {
+    judged(space.with_room(|| durable::self_test(dir).map_err(|e| Error::io(dir, e))))
+}
+
+fn judged(tested: Result<bool, Error>) -> Result<(), Error> {
+    match tested {
         Ok(true) => Ok(()),
         Ok(false) => Err(Error::NotDurable),
         Err(Error::NoSpace) => {
@@ -140,4 +144,17 @@ pub fn directory(dir: &Path, name: &str) -> Result<PathBuf, Error> {
         made.map_err(|e| Error::io(&path, e))?;
     }
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Planted: a build whose syncs are not ours.
+    #[test]
+    fn a_build_that_syncs_nothing_is_refused_and_a_full_disk_is_not() {
+        assert!(matches!(judged(Ok(false)), Err(Error::NotDurable)));
+        assert!(judged(Ok(true)).is_ok() && judged(Err(Error::NoSpace)).is_ok());
+        assert!(matches!(judged(Err(Error::Gone)), Err(Error::Gone)));
+    }
 }

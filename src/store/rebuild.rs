@@ -125,3 +125,86 @@ fn next_version_in(log: &Log, number: u32) -> Result<u64, Error> {
 fn remove(scratch: &Path) -> Result<(), Error> {
     if scratch.exists() { fs::remove_dir_all(scratch).map_err(|e| Error::io(scratch, e)) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::frame::{FrameHeader, FrameKind};
+    use super::super::volume_dir::DB_FILE;
+    use super::*;
+    use crate::model::ChunkId;
+    use crate::store::{NewFrame, RepoOperation, VolumeLimits};
+
+    fn options() -> Options {
+        let volume = VolumeLimits { payload_bytes: 300_000, blocks: 200, frames: 200, record_bytes: 8_000 };
+        Options { volume, ballast_bytes: Some(0), ..Options::DEFAULT }
+    }
+
+    fn bytes(n: u64) -> Vec<u8> {
+        let mut stored = vec![0; 9000];
+        blake3::Hasher::new().update(&n.to_le_bytes()).finalize_xof().fill(&mut stored);
+        stored
+    }
+
+    /// Three volumes, two of them sealed; gives the places of all frames.
+    fn filled(dir: &Path) -> Vec<(ChunkId, Place)> {
+        let store = Store::open(dir, options()).expect("opened");
+        let ids: Vec<ChunkId> = (0..80).map(|n| ChunkId(*blake3::hash(&bytes(n)).as_bytes())).collect();
+        for (n, id) in ids.iter().enumerate() {
+            let (stored, raw_len) = (bytes(n as u64), 9000);
+            let header =
+                FrameHeader { kind: FrameKind::Part, flags: 0, stored_len: 0, raw_len, account: 1, seq: 0, id: *id };
+            store.draft().append(NewFrame { header, stored }).expect("sent");
+            let create = RepoOperation::Create { account: 1, path: format!("r{n}"), at: 1 };
+            store.commit(Operation::Repo(create)).expect("synced");
+        }
+        let place = |id: &ChunkId| (*id, store.catalog().place(id).expect("read").expect("a place"));
+        let places: Vec<_> = ids.iter().map(place).collect();
+        store.close().expect("closed");
+        assert!(places.last().expect("some").1.volume > 2, "too few volumes");
+        places
+    }
+
+    /// Changes a byte in the middle of where `wanted` is in the first volume's file.
+    fn flip(dir: &Path, wanted: &[u8]) {
+        let path = dir.join("volumes/00000001").join(DB_FILE);
+        let mut file = fs::read(&path).expect("read");
+        let at = file.windows(wanted.len()).position(|window| window == wanted).expect("it is there");
+        file[at + wanted.len() / 2] ^= 1;
+        fs::write(&path, file).expect("written");
+    }
+
+    /// Footers say where everything is: a rebuild that reads them alone meets no damage of what lies between.
+    #[test]
+    fn a_rebuild_reads_the_footers_of_sealed_volumes_and_nothing_else_of_them() {
+        let home = tempfile::tempdir().expect("a directory");
+        let places = filled(home.path());
+        flip(home.path(), &bytes(3)[..64]);
+        let rebuilt = Store::rebuild(home.path(), options()).expect("rebuilt");
+        assert_eq!(rebuilt.damage(), [""; 0], "somebody read what a footer repeats");
+        for (id, place) in &places {
+            assert_eq!(rebuilt.catalog().place(id).expect("read"), Some(*place));
+        }
+        let damaged = rebuilt.check().expect("checked").damaged_chunks;
+        assert_eq!(damaged, [places[3].0], "what reads everything meets it");
+    }
+
+    /// Planted: without its footer all of a volume is read, and the damage is met.
+    #[test]
+    fn a_rebuild_without_a_footer_meets_the_damage() {
+        let home = tempfile::tempdir().expect("a directory");
+        let places = filled(home.path());
+        flip(home.path(), &bytes(3)[..64]);
+        // A footer repeats the records, with the names in them; the last of those is in no other place behind its own record.
+        let last = places.iter().rposition(|(_, place)| place.volume == 1).expect("one");
+        let name = format!("r{}", last - 1);
+        let path = home.path().join("volumes/00000001").join(DB_FILE);
+        let mut file = fs::read(&path).expect("read");
+        let found: Vec<usize> =
+            (0..file.len() - name.len()).filter(|at| file[*at..].starts_with(name.as_bytes())).collect();
+        assert!(found.len() > 1, "a record and its repetition");
+        file[found[found.len() - 1]] ^= 1;
+        fs::write(&path, file).expect("written");
+        let rebuilt = Store::rebuild(home.path(), options()).expect("rebuilt");
+        assert!(!rebuilt.damage().is_empty(), "the damage was not met");
+    }
+}

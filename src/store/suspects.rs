@@ -1,8 +1,9 @@
 //! Where reads have failed: what lies there is read before anybody builds on it.
 //!
 //! Promise: content that comes again is stored anew when what is stored of it does not read back, whether that was noticed by a
-//! reader or by `check`, in this run or in one before. Damage rarely hits one frame only, so all frames around are suspected. Never:
-//! more than a hint; one that is lost, damaged or another store's costs only that the next reader has to notice again.
+//! reader or by `check`, in this run or in one before. Damage rarely hits one frame only, so all frames around are suspected, until a
+//! check has read the volume and found nothing. Never: more than a hint; one that is lost, damaged or another store's costs only
+//! that the next reader has to notice again. Never writes where the store is not.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use super::durable;
+use super::home::Home;
 use super::place::Place;
 
 /// The file that remembers them.
@@ -40,7 +42,9 @@ pub struct Suspects {
 struct Kept {
     dir: PathBuf,
     store: [u8; STORE_BYTES],
-    writing: Mutex<()>,
+    home: Home,
+    /// Whether the note does not say yet what is known.
+    behind: Mutex<bool>,
 }
 
 impl Suspects {
@@ -53,9 +57,9 @@ impl Suspects {
             Err(_) => None,
         };
         if found.is_none() {
-            tracing::warn!(path = %path.display(), "the note of damaged places cannot be read; `rbackup check` makes it anew");
+            tracing::warn!(path = %path.display(), "the note of damaged places cannot be read; it is begun anew");
         }
-        let kept = Kept { dir: dir.to_owned(), store, writing: Mutex::default() };
+        let kept = Kept { dir: dir.to_owned(), store, home: Home::at(dir), behind: Mutex::new(found.is_none()) };
         Self { windows: RwLock::new(found.unwrap_or_default()), kept: Some(kept) }
     }
 
@@ -66,14 +70,19 @@ impl Suspects {
 
     /// Notes that what lies at `place` did not read back.
     pub fn add(&self, place: Place) {
-        if self.insert([window_of(place)]) {
+        if self.change(|windows| insert(windows, [window_of(place)])) {
             tracing::error!(%place, "data are damaged; they are stored anew when their content is uploaded again");
         }
     }
 
-    /// Notes all that a check has found: places, and volumes that cannot be read at all.
-    pub fn add_all(&self, places: &[Place], volumes: &[u32]) {
-        self.insert(places.iter().map(|place| window_of(*place)).chain(volumes.iter().map(|volume| (*volume, WHOLE))));
+    /// Notes all that a check has found: places in the volumes that it `read`, and volumes that cannot be read at all. What it found
+    /// whole is suspected no more.
+    pub fn checked(&self, read: &BTreeSet<u32>, places: &[Place], unread: &[u32]) {
+        self.change(|windows| {
+            windows.retain(|(volume, _)| !read.contains(volume));
+            insert(windows, unread.iter().map(|volume| (*volume, WHOLE)));
+            insert(windows, places.iter().map(|place| window_of(*place)));
+        });
     }
 
     /// Whether a read has failed so near to `place` that the frame there may be hit too.
@@ -85,30 +94,45 @@ impl Suspects {
                 || (window.saturating_sub(1)..=window + 1).any(|window| windows.contains(&(volume, window))))
     }
 
-    /// Whether any of these was not known.
-    fn insert(&self, more: impl IntoIterator<Item = Window>) -> bool {
+    /// Whether it changed anything.
+    fn change(&self, change: impl FnOnce(&mut BTreeSet<Window>)) -> bool {
         let mut windows = self.windows.write().unwrap_or_else(PoisonError::into_inner);
-        let before = windows.len();
-        let room = WINDOWS_MAX.saturating_sub(before);
-        windows.extend(more.into_iter().take(room));
-        let is_new = windows.len() > before;
+        let before = windows.clone();
+        change(&mut windows);
+        let is_new = *windows != before;
         drop(windows);
         if is_new {
+            if let Some(Kept { behind, .. }) = &self.kept {
+                *behind.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            }
             self.keep();
         }
         is_new
     }
 
-    fn keep(&self) {
-        let Some(Kept { dir, store, writing }) = &self.kept else { return };
+    /// Writes the note if it is behind: after each change, and now and then where that failed.
+    pub fn keep(&self) {
+        let Some(Kept { dir, store, home, behind }) = &self.kept else { return };
+        let mut behind = behind.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*behind || !home.is_there() {
+            return;
+        }
         // Read under the lock: of two that write, the last one knows what both have noticed.
-        let _alone = writing.lock().unwrap_or_else(PoisonError::into_inner);
         let windows = self.windows.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Err(error) = durable::write_whole(dir, SUSPECTS, &encode(&windows, store)) {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "damaged places are remembered until the next stop only"
-            );
+        match durable::write_whole(dir, SUSPECTS, &encode(&windows, store)) {
+            Ok(()) => *behind = false,
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "the note of damaged places was not written");
+            }
+        }
+    }
+}
+
+/// As many as there is room for.
+fn insert(windows: &mut BTreeSet<Window>, more: impl IntoIterator<Item = Window>) {
+    for window in more {
+        if windows.len() < WINDOWS_MAX {
+            windows.insert(window);
         }
     }
 }
@@ -147,6 +171,11 @@ mod tests {
         Place { volume, address: Address::new(block, 0) }
     }
 
+    fn make(dir: &Path) {
+        fs::create_dir_all(dir.join("volumes")).expect("made");
+        fs::write(dir.join("FORMAT"), "x").expect("written");
+    }
+
     #[test]
     fn what_lies_around_a_failed_read_is_suspected_and_nothing_else() {
         let suspects = Suspects::unkept();
@@ -162,9 +191,10 @@ mod tests {
     #[test]
     fn they_outlive_the_run_and_a_note_that_was_changed_or_is_another_stores_says_nothing() {
         let home = tempfile::tempdir().expect("a directory");
+        make(home.path());
         let suspects = Suspects::kept_in(home.path(), [7; 16]);
         suspects.add(at(3, 1000));
-        suspects.add_all(&[at(5, 0)], &[9]);
+        suspects.checked(&BTreeSet::from([5]), &[at(5, 0)], &[9]);
         let again = |store| Suspects::kept_in(home.path(), store);
         let covers = |suspects: &Suspects| [at(3, 1000), at(5, 100), at(9, 14_000)].map(|place| suspects.cover(place));
         assert_eq!(covers(&again([7; 16])), [true; 3]);
@@ -180,5 +210,33 @@ mod tests {
         for length in 0..note.len() {
             assert_eq!(parse(&note[..length], [7; 16]), None, "{length} bytes");
         }
+    }
+
+    #[test]
+    fn a_check_that_finds_nothing_ends_a_suspicion_and_many_hits_of_one_volume_crowd_nothing_out() {
+        let suspects = Suspects::unkept();
+        suspects.add(at(3, 0));
+        suspects.add(at(4, 0));
+        let hits: Vec<Place> = (0..200_000).map(|n| at(5, n % 16_000)).collect();
+        suspects.checked(&BTreeSet::from([3, 5]), &hits, &[9]);
+        assert!(!suspects.cover(at(3, 0)), "it was read and is whole");
+        assert!([at(4, 0), at(5, 15_999), at(9, 7)].iter().all(|place| suspects.cover(*place)));
+    }
+
+    #[test]
+    fn a_note_that_could_not_be_written_is_written_later_and_never_where_the_store_is_not() {
+        let home = tempfile::tempdir().expect("a directory");
+        let (dir, away) = (home.path().join("data"), home.path().join("away"));
+        make(&dir);
+        let suspects = Suspects::kept_in(&dir, [7; 16]);
+        fs::rename(&dir, &away).and_then(|()| fs::create_dir(&dir)).expect("an empty mount point");
+        suspects.add(at(3, 0));
+        assert_eq!(fs::read_dir(&dir).expect("there").count(), 0, "nothing was written beside the store");
+        fs::remove_dir(&dir).and_then(|()| fs::rename(&away, &dir)).expect("moved back");
+        suspects.keep();
+        assert!(Suspects::kept_in(&dir, [7; 16]).cover(at(3, 0)));
+        fs::write(dir.join(SUSPECTS), "nonsense").expect("written");
+        Suspects::kept_in(&dir, [7; 16]).keep();
+        assert_ne!(fs::read(dir.join(SUSPECTS)).expect("a note"), b"nonsense", "it is begun anew");
     }
 }

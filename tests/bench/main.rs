@@ -18,6 +18,9 @@ mod small;
 mod throttle;
 mod watched;
 
+#[path = "../sync/trace.rs"]
+mod trace;
+
 use peer::Peer;
 use report::Report;
 use std::io::Write;

@@ -10,6 +10,7 @@ use crate::kit::server::{Server, Start};
 use crate::kit::stream::{self, Noise};
 use crate::report::Report;
 use crate::throttle::Throttle;
+use crate::trace;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -28,7 +29,10 @@ pub struct Bench {
 impl Bench {
     /// Starts one, within a limit or not.
     pub fn start(data: &Path, throttle: Option<&Throttle>) -> Bench {
-        let start = Start::on(data).under(throttle.map(Throttle::wrapper).unwrap_or_default());
+        Bench::over(Start::on(data).under(throttle.map(Throttle::wrapper).unwrap_or_default()), data)
+    }
+
+    fn over(start: Start, data: &Path) -> Bench {
         let server = start.serve().unwrap_or_else(|error| unreachable!("bench: {error}"));
         let mut wire = Connection::open(server.address).expect("connect");
         api::register(&mut wire, "anna", PASSWORD).expect("register");
@@ -67,6 +71,7 @@ pub fn bulk(options: &Options, report: &mut Report) {
     let written = bench.server.io_bytes("write_bytes") - before.0;
     let kept = place::allocated_bytes(&bench.data.join("volumes")) - before.1;
     report.add("bytes written per byte stored (all files)", "", written as f64 / sent);
+    report.add("bytes written per byte stored (volumes)", "", written_to_volumes(&file, bytes));
     report.add("bytes on disk per byte stored (volumes)", "", kept as f64 / sent);
     report.add_pairs("new data, unthrottled", "MB/s", "dd conv=fdatasync", &pairs);
 
@@ -101,6 +106,18 @@ pub fn bulk(options: &Options, report: &mut Report) {
         }
         Err(why) => eprintln!("bench: no common throttle: {why}"),
     }
+}
+
+/// What goes to volumes for a file that is new to a server, per byte of it, as strace sees it.
+fn written_to_volumes(file: &Path, bytes: u64) -> f64 {
+    let place = Place::on_disk("bench-strace");
+    let out = place.path().join("trace");
+    let calls = "trace=write,writev,pwrite64,pwritev,pwritev2";
+    let words = ["strace", "-f", "-y", "-s", "0", "-e", calls, "-o", out.to_str().expect("a plain path")];
+    let bench = Bench::over(Start::on(&place.path().join("data")).under(words), &place.path().join("data"));
+    bench.upload(file, "/traced");
+    bench.server.stop().expect("it stops when asked");
+    trace::written_to_volumes(&std::fs::read_to_string(&out).expect("strace wrote a trace")) as f64 / bytes as f64
 }
 
 /// Pairs of the server and dd over the same new bytes, the first one in turns.

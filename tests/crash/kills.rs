@@ -17,6 +17,8 @@ pub struct Kills {
     starting: u64,
     rebuilding: u64,
     rebuilt: u64,
+    /// Volumes that were full and followed by another one in lives that were killed.
+    turnovers: u64,
     /// What the last rebuild that came to its end took, on this store.
     rebuild_takes: Option<Duration>,
 }
@@ -24,7 +26,7 @@ pub struct Kills {
 impl Kills {
     /// None yet.
     pub fn new() -> Kills {
-        Kills { starting: 0, rebuilding: 0, rebuilt: 0, rebuild_takes: None }
+        Kills { starting: 0, rebuilding: 0, rebuilt: 0, turnovers: 0, rebuild_takes: None }
     }
 
     /// Another store begins, and its rebuilds are short again.
@@ -67,18 +69,26 @@ impl Kills {
         self.rebuilding > before
     }
 
+    /// A life with small volumes has begun so many.
+    pub fn saw_volumes(&mut self, begun: u64) {
+        self.turnovers += begun.saturating_sub(1);
+    }
+
     /// Did so many rounds hit what they were to hit?
     pub fn struck(&self, rounds: u64) -> Result<(), String> {
-        if rounds < 50 || (self.starting > 0 && self.rebuilding > 0) {
+        if rounds < 50 || (self.starting > 0 && self.rebuilding > 0 && self.turnovers >= rounds / 5) {
             return Ok(());
         }
-        Err(format!("{rounds} rounds, and no start or no rebuild was killed: {self}"))
+        Err(format!("{rounds} rounds, and no start or no rebuild was killed, or too few volumes got full: {self}"))
     }
 }
 
 impl fmt::Display for Kills {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Kills { starting, rebuilding, rebuilt, .. } = self;
-        write!(out, "{starting} kills of a start, {rebuilding} of a rebuild, {rebuilt} rebuilds that were faster")
+        let Kills { starting, rebuilding, rebuilt, turnovers, .. } = self;
+        write!(
+            out,
+            "{starting} kills of a start, {rebuilding} of a rebuild, {rebuilt} rebuilds that were faster, {turnovers} volumes full"
+        )
     }
 }

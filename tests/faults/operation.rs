@@ -13,6 +13,7 @@ pub enum Operation {
     SmallUpload,
     LargeUpload,
     UploadIntoNew,
+    UploadAtTheEnd,
     Removal,
     Login,
     Register,
@@ -37,13 +38,14 @@ pub enum Kind {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Operation; 13] = [
+    pub const ALL: [Operation; 14] = [
         Operation::FirstStart,
         Operation::StartAfterStop,
         Operation::StartAfterKill,
         Operation::SmallUpload,
         Operation::LargeUpload,
         Operation::UploadIntoNew,
+        Operation::UploadAtTheEnd,
         Operation::Removal,
         Operation::Login,
         Operation::Register,
@@ -62,6 +64,7 @@ impl Operation {
             Operation::SmallUpload => "small upload",
             Operation::LargeUpload => "3 MiB upload",
             Operation::UploadIntoNew => "upload that begins a volume",
+            Operation::UploadAtTheEnd => "upload that ends a volume",
             Operation::Removal => "removal",
             Operation::Login => "login",
             Operation::Register => "register",
@@ -100,6 +103,11 @@ impl Operation {
     /// Whether the open volume fails before it, so that the request begins the next one.
     pub fn follows_a_failure(self) -> bool {
         self == Operation::UploadIntoNew
+    }
+
+    /// What its servers are told besides: that the open volume is full already, so that the request ends it and begins the next.
+    pub fn environment(self) -> Option<(&'static str, &'static str)> {
+        (self == Operation::UploadAtTheEnd).then_some(("RBACKUP_VOLUME_KIB", "32"))
     }
 
     /// Sends the request.

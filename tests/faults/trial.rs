@@ -2,7 +2,7 @@
 //!
 //! It may refuse (503, or 507 when the disk is full), and it may end; then it must say why. It may not panic outside of
 //! sled, hang, fall to a signal, or answer anything else. Whatever it acknowledged, before and after, is looked for in
-//! the store once a server without a fault has opened it, and `rebackup check` must find nothing.
+//! the store once a server without a fault has opened it, and `rbackup check` must find nothing.
 
 use super::client::{Client, Told};
 use super::fault::{Class, Control, Errno, Fault, Seen};
@@ -143,7 +143,8 @@ impl Trial {
 
     /// A start that the fault does not meet.
     fn start(&mut self) -> Option<Server> {
-        match start_on(&self.data).envs(self.control.environment()).serve() {
+        let start = start_on(&self.data).envs(self.control.environment()).envs(self.case.operation.environment());
+        match start.serve() {
             Ok(server) => {
                 self.client.move_to(server.address);
                 Some(server)

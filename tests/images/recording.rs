@@ -1,7 +1,7 @@
 //! Runs a server under the recorder, with clients, and keeps everything needed to cut the power at any point.
 
 use super::history::{self, Deed, Event, Placed};
-use super::log::Log;
+use super::log::{Call, Log};
 use super::tree::{self, Tree};
 use crate::kit::api::{self, Failure};
 use crate::kit::http::Connection;
@@ -15,6 +15,18 @@ use std::sync::Mutex;
 
 /// A ballast is part of the story, but not one of 64 MiB in every life and every image.
 pub const CONFIG: &str = "[storage]\nballast_mib = 1\n";
+
+/// Volumes of this size end many times in a life, and the catalog is written out so often that runs are merged.
+const SMALL_VOLUME_KIB: &str = "768";
+
+/// How large the volumes of a life get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Volumes {
+    /// As the product has them: a life ends before the first one does.
+    Usual,
+    /// Several in a life.
+    Small,
+}
 
 /// How a recorded life ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +51,25 @@ pub struct Recording {
     pub at_the_end: Tree,
 }
 
+impl Recording {
+    /// How many volumes ended because they were full: the first one of a life is begun by its start.
+    pub fn volumes_ended(&self) -> usize {
+        let begun = |call: &Call| matches!(call, Call::Mkdir { path, .. } if path.starts_with("volumes/"));
+        self.log.calls().filter(begun).count().saturating_sub(1)
+    }
+
+    /// How many runs of the catalog were merged into others, and went.
+    pub fn runs_merged(&self) -> usize {
+        let gone = |call: &Call| matches!(call, Call::Remove { path } if is_run(path));
+        self.log.calls().filter(gone).count()
+    }
+}
+
+/// Whether it is the directory of a run of the catalog, under whatever name.
+fn is_run(path: &str) -> bool {
+    path.strip_prefix("catalog/run-").is_some_and(|name| !name.contains('/'))
+}
+
 /// Builds the recorder; it needs a C compiler.
 pub fn build_shim(place: &Path) -> PathBuf {
     let shim = place.join("shim.so");
@@ -53,7 +84,7 @@ pub fn build_shim(place: &Path) -> PathBuf {
 }
 
 /// Several lives of one directory, each ending otherwise: fresh, after a kill, after a clean stop.
-pub fn lives(place: &Path, shim: &Path, name: &str, seed: u64) -> Vec<Recording> {
+pub fn lives(place: &Path, shim: &Path, name: &str, seed: u64, volumes: Volumes) -> Vec<Recording> {
     let data = place.join(name);
     std::fs::create_dir(&data).expect("a directory for the data");
     let mut ledger = Ledger::default();
@@ -63,7 +94,7 @@ pub fn lives(place: &Path, shim: &Path, name: &str, seed: u64) -> Vec<Recording>
     let mut seeds = Random::new(seed);
     let ends = [End::Killed, End::Stopped, End::Killed];
     let mut record = |end| {
-        let (recording, after) = record(&data, shim, ledger.clone(), seeds.next(), end);
+        let (recording, after) = record(&data, shim, ledger.clone(), seeds.next(), (volumes, end));
         ledger = after;
         recording
     };
@@ -71,7 +102,13 @@ pub fn lives(place: &Path, shim: &Path, name: &str, seed: u64) -> Vec<Recording>
 }
 
 /// One life: starts, works, ends.
-pub fn record(data: &Path, shim: &Path, before: Ledger, seed: u64, end: End) -> (Recording, Ledger) {
+pub fn record(
+    data: &Path,
+    shim: &Path,
+    before: Ledger,
+    seed: u64,
+    (volumes, end): (Volumes, End),
+) -> (Recording, Ledger) {
     let log_path = data.with_extension("calls");
     let _ = std::fs::remove_file(&log_path);
     let base = tree::inodes(data);
@@ -80,6 +117,10 @@ pub fn record(data: &Path, shim: &Path, before: Ledger, seed: u64, end: End) -> 
         .env("LD_PRELOAD", shim)
         .env("RBACKUP_RECORD_DIR", data)
         .env("RBACKUP_RECORD_LOG", &log_path);
+    let start = match volumes {
+        Volumes::Usual => start,
+        Volumes::Small => start.env("RBACKUP_VOLUME_KIB", SMALL_VOLUME_KIB),
+    };
     let server = start.serve().unwrap_or_else(|error| unreachable!("recording: {error}"));
     let events = Mutex::new(Vec::new());
     std::thread::scope(|scope| {

@@ -251,6 +251,29 @@ fn files_that_vanish_or_change_while_they_are_read_are_named_and_not_fatal() {
     assert_eq!(house.files(&member).len(), 38);
 }
 
+/// What came otherwise than the list says is no file of the restored folder, however often it came so.
+#[test]
+fn a_download_with_another_hash_is_named_and_not_kept() {
+    let (house, _) = signed_in();
+    let folder = house.beside("folder");
+    (0..3u64).for_each(|n| write(&folder, format!("{n}").as_bytes(), &noise(n, 5000)));
+    let sent = said(&house, "backup-folder.sh", &[&folder.to_string_lossy()]);
+    assert!(sent.contains("3 sent"), "{sent}");
+    let shim = house.beside("shim");
+    let other = "#!/bin/sh\n/usr/bin/curl \"$@\"\ncode=$?\ncase \"$*\" in *--parallel*) for it in $(find . -path '*folder/1' -type f); do printf X | dd of=\"$it\" conv=notrunc status=none; done ;; esac\nexit $code\n";
+    write(&shim, b"curl", other.as_bytes());
+    std::fs::set_permissions(shim.join("curl"), PermissionsExt::from_mode(0o755)).expect("make it run");
+    let path = format!("{}:{}", shim.display(), std::env::var("PATH").unwrap_or_default());
+    let target = house.beside("restored");
+    let ended = script(&house, "restore-folder.sh", &[target.as_os_str()]).env("PATH", path).output().expect("it runs");
+    let text = both(&ended);
+    assert_eq!(ended.status.code(), Some(1), "{text}");
+    assert!(text.contains("folder/1"), "it names the file: {text}");
+    let kept = tree(&target);
+    assert_eq!(kept.len(), 2, "the two that are right: {:?}", kept.keys());
+    assert!(kept.keys().all(|name| !name.ends_with(b"/1")), "{:?}", kept.keys());
+}
+
 #[test]
 fn a_file_that_cannot_be_sent_is_named_and_the_exit_code_is_1() {
     let (house, member) = signed_in();

@@ -290,6 +290,15 @@ fn changes_nothing(house: &House, member: &Member, directories: &[&Path]) {
     assert_eq!(after, before, "something was written");
 }
 
+/// Planted: one small upload between two looks at a directory must be seen, or nothing above shows anything.
+#[test]
+fn a_look_at_a_directory_sees_one_small_write() {
+    let (house, member) = running();
+    let before = inside(&house.data());
+    house.upload(&member.session, b"/new", b"a few bytes").expect(200);
+    assert_ne!(inside(&house.data()), before);
+}
+
 /// All changes work again, by themselves.
 #[track_caller]
 fn works_again(house: &mut House, member: &Member) {

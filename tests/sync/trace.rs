@@ -1,4 +1,5 @@
-//! Reads what `strace -f -y` wrote, and looks for the sync between the last write of a version and its 200.
+//! Reads what `strace -f -y` wrote: looks for the sync between the last write of a version and its 200, and adds up what was written.
+#![allow(dead_code, reason = "each harness is its own crate and uses a part of it")]
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -63,6 +64,13 @@ pub fn verdict(trace: &str) -> Result<Synced, String> {
         }
     }
     Ok(Synced { writes, volumes: last_write.len() })
+}
+
+/// Bytes that were written to volumes, but for what sled notes beside its `db`.
+pub fn written_to_volumes(trace: &str) -> u64 {
+    let calls = parse(trace);
+    let written = calls.iter().filter(|call| call.is_write() && call.volume().is_some());
+    written.map(|call| u64::try_from(call.result).unwrap_or(0)).sum()
 }
 
 impl Call {

@@ -41,7 +41,7 @@ pub async fn register(context: Context, request: Request) -> Result<Reply, Error
 
 /// The caller's account with what it uses and may.
 pub async fn show(context: Context, caller: Caller) -> Result<Reply, Error> {
-    let own: OwnAccount = context.bridge.call(move || context.services.own_account(&caller)).await?;
+    let own: OwnAccount = context.bridge.call_change(move || context.services.own_account(&caller)).await?;
     let json = OwnAccountJson {
         account_id: own.account.to_string(),
         username: own.name,

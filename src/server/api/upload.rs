@@ -22,7 +22,7 @@ use crate::wire::file::FileJson;
 pub async fn file(context: Context, caller: Caller, request: Request) -> Result<Reply, Error> {
     let form = Form::of(&request)?;
     let upload = upload_request(&request, &form)?;
-    let intake = context.bridge.call(move || context.services.upload(&caller, upload)).await?;
+    let intake = context.bridge.call_change(move || context.services.upload(&caller, upload)).await?;
     let file = match form {
         Form::Multipart(splitter) => context.bridge.body_in(request.body, Parts::new(splitter, intake)).await?,
         Form::Raw { declared } => context.bridge.body_in(request.body, Raw { intake, declared }).await?,

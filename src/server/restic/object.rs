@@ -69,7 +69,7 @@ pub async fn receive(
     request: Request,
 ) -> Result<Reply, Error> {
     let (services, length) = (context.services.clone(), request.content_length());
-    let intake = context.bridge.call(move || services.receive_object(&access, name, length, proof)).await?;
+    let intake = context.bridge.call_change(move || services.receive_object(&access, name, length, proof)).await?;
     context.bridge.body_in(request.body, intake).await?;
     Ok(Reply::empty(StatusCode::OK))
 }

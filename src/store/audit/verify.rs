@@ -45,7 +45,13 @@ impl Store {
         let mut found = Found::default();
         let log = &self.shared.log;
         for number in log.numbers().into_iter().filter(|number| *number <= end.volume) {
-            found.volume(log, number, end)?;
+            match found.volume(log, number, end) {
+                Err(error) if error.is_damage() => {
+                    self.shared.home.require()?;
+                    found.problem(format!("volume {number}: {error}"));
+                }
+                read => read?,
+            }
         }
         for number in log.given_up() {
             found.problem(format!("volume {number} is lost, and entries that only it had with it"));
@@ -59,6 +65,7 @@ impl Store {
         if self.looking {
             return Ok(self.opened.ending);
         }
+        self.shared.watch.require()?;
         let (reply, answer) = channel();
         self.jobs.send(Job::End(reply)).map_err(|_| Error::Closed)?;
         answer.recv().map_err(|_| Error::Closed)
@@ -156,12 +163,12 @@ impl Found {
         let links = std::mem::take(&mut self.links);
         for (number, (named, hash)) in &links {
             if *number != expected {
-                self.problem(format!("entries {expected} to {} are missing", number - 1));
+                self.problem(format!("entries {expected} to {} are missing", number.saturating_sub(1)));
             } else if *named != before {
-                self.problem(format!("entry {number} does not follow entry {}: one of them was changed", number - 1));
+                self.problem(format!("entry {number} does not follow entry {}: one of them was changed", expected - 1));
             }
             has_asked |= known == Some(*hash);
-            (before, expected) = (*hash, number + 1);
+            (before, expected) = (*hash, number.saturating_add(1));
         }
         self.links = links;
         self.compare(expected, catalog)?;
@@ -179,13 +186,13 @@ impl Found {
         for record in catalog.audits(1, until) {
             let record = record?;
             if record.number != expected {
-                self.problem(format!("the catalog lacks entries {expected} to {}", record.number - 1));
+                self.problem(format!("the catalog lacks entries {expected} to {}", record.number.saturating_sub(1)));
             }
             let hash = record.hash()?;
             if self.links.get(&record.number).is_some_and(|(_, linked)| *linked != hash) {
                 self.problem(format!("the catalog knows another entry {}", record.number));
             }
-            expected = record.number + 1;
+            expected = record.number.saturating_add(1);
         }
         let (known, newest) = (catalog.audited()?, until - 1);
         if expected != until || known < newest {

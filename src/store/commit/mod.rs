@@ -21,6 +21,7 @@ use self::again::Waiting;
 use self::group::{Appended, Group};
 pub use self::job::Job;
 use self::staged::Staged;
+use crate::store::Options;
 use crate::store::audit;
 use crate::store::draft::NewFrame;
 use crate::store::error::Error;
@@ -39,8 +40,6 @@ const GROUP_BYTES_MAX: usize = 16 << 20;
 const GROUP_TIME_MAX: Duration = Duration::from_millis(100);
 /// sled keeps what is not flushed in memory.
 const UNFLUSHED_BYTES_MAX: u64 = 8 << 20;
-/// The delta of the catalog is written to disk when it has grown so large.
-const DELTA_BYTES_MAX: usize = 8 << 20;
 /// After so much silence the open volume is looked after.
 const IDLE: Duration = Duration::from_secs(2);
 
@@ -56,6 +55,8 @@ pub struct Keeper {
     shared: Arc<Shared>,
     store: [u8; 16],
     limits: VolumeLimits,
+    /// The delta of the catalog is written to disk when it has grown so large.
+    delta_bytes_max: usize,
     newest: Newest,
     writer: Tail,
     counters: Counters,
@@ -73,7 +74,7 @@ impl Keeper {
     pub fn new(
         shared: Arc<Shared>,
         store: [u8; 16],
-        limits: VolumeLimits,
+        options: &Options,
         newest: Newest,
         tail: Tail,
         counters: Counters,
@@ -82,7 +83,8 @@ impl Keeper {
         Self {
             shared,
             store,
-            limits,
+            limits: options.volume,
+            delta_bytes_max: options.delta_bytes,
             newest,
             writer: tail,
             counters,
@@ -162,6 +164,8 @@ impl Keeper {
                 Job::CountLogical { account, reply } => drop(reply.send(self.count(account))),
                 Job::StoredCounted { reply, .. } if home.is_err() => drop(reply.send(Err(Error::Gone))),
                 Job::StoredCounted { missing, reply } => drop(reply.send(self.stored_counted(&missing))),
+                // Whoever waits for it hears that nobody answers.
+                Job::End(_) if home.is_err() => {}
                 Job::End(reply) => {
                     if !self.group.is_empty() {
                         self.finish();
@@ -292,7 +296,7 @@ impl Keeper {
         for (waiting, done) in group.answers {
             waiting.answer(Ok(done));
         }
-        if self.shared.rows.delta_bytes() > DELTA_BYTES_MAX {
+        if self.shared.rows.delta_bytes() > self.delta_bytes_max {
             self.checkpoint();
         }
     }
@@ -322,7 +326,7 @@ impl Keeper {
     }
 
     fn recycle(&mut self) {
-        if self.unflushed_bytes() > 0 {
+        if self.unflushed_bytes() > 0 && self.require_home().is_ok() {
             self.finish();
         }
         if let Ok(writer) = &self.writer {

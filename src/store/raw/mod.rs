@@ -66,6 +66,8 @@ pub struct PieceFile<K> {
     known: Mutex<Known>,
     /// Held while the file is looked through, so that one reader does it and the others wait for what it finds.
     looking: Mutex<()>,
+    /// Whether the file was looked through, and every piece in it is where the list says.
+    is_proven: AtomicBool,
 }
 
 /// What was found, and how often it was forgotten: what is found by a look that began before that is not kept.
@@ -78,7 +80,7 @@ struct Known {
 impl<K: Kind> PieceFile<K> {
     /// A file with pieces of this kind; nothing is opened yet.
     pub fn of(kind: K) -> Self {
-        Self { kind, known: Mutex::default(), looking: Mutex::new(()) }
+        Self { kind, known: Mutex::default(), looking: Mutex::new(()), is_proven: AtomicBool::new(false) }
     }
 
     /// The bytes of a piece that verifies, from the database file at `path`; `None` when there is none to be had, and an error for
@@ -104,14 +106,18 @@ impl<K: Kind> PieceFile<K> {
     /// What the list says of a piece is not so: the piece is damaged, or the list is wrong. The file is looked through once. A list that
     /// is right is kept: what lies in a damaged piece may be whole, and nothing else tells where it is.
     fn get_despite_list(&self, path: &Path, listed: &Pieces, number: u32) -> io::Result<Option<Bytes>> {
-        if listed.is_proven.load(Ordering::Acquire) {
+        let _one = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_proven.load(Ordering::Acquire) {
             return Ok(None);
         }
-        let _one = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(others) = self.known().filter(|known| !known.listed) {
+            // Who waited before us has found it wrong.
+            return others.read(&self.kind, number);
+        }
         let forgotten = self.lock().forgotten;
         let found = self.scan(File::open(path)?)?;
         if found.spots.iter().all(|spot| listed.spot(spot.number) == Some(*spot)) {
-            listed.is_proven.store(true, Ordering::Release);
+            self.is_proven.store(true, Ordering::Release);
             return Ok(None);
         }
         // The next start writes another.
@@ -176,7 +182,7 @@ impl<K: Kind> PieceFile<K> {
         let file = File::open(path)?;
         let spots = list::read(&list::beside(path), self.kind.key(), file.metadata()?.len());
         let pieces = match spots {
-            Some(spots) => Pieces { file, spots, unreadable: false, listed: true, is_proven: AtomicBool::new(false) },
+            Some(spots) => Pieces { file, spots, unreadable: false, listed: true },
             None => self.scan(file)?,
         };
         Ok(self.keep(pieces, forgotten))
@@ -238,8 +244,6 @@ pub struct Pieces {
     spots: Vec<Spot>,
     unreadable: bool,
     listed: bool,
-    /// Whether the file was looked through, and every piece in it is where the list says.
-    is_proven: AtomicBool,
 }
 
 impl Pieces {
@@ -255,8 +259,7 @@ impl Pieces {
         magic: [u8; 4],
         mut verify: impl FnMut(&[u8]) -> Option<Piece>,
     ) -> io::Result<Self> {
-        let mut pieces =
-            Self { file, spots: Vec::new(), unreadable: false, listed: false, is_proven: AtomicBool::new(false) };
+        let mut pieces = Self { file, spots: Vec::new(), unreadable: false, listed: false };
         let mut window = vec![0; WINDOW_BYTES];
         let mut free = from;
         loop {

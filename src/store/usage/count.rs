@@ -133,6 +133,8 @@ impl Store {
         match self.shared.meter.logical(account) {
             Some(logical) => Ok(logical),
             None => {
+                // Nobody joins those who wait for a disk that hangs.
+                self.shared.watch.require()?;
                 let (reply, answer) = channel();
                 self.jobs.send(Job::CountLogical { account, reply }).map_err(|_| Error::Closed)?;
                 answer.recv().map_err(|_| Error::Closed)?
@@ -146,6 +148,7 @@ impl Store {
         if meter.is_noted() {
             return Ok(());
         }
+        self.shared.watch.require()?;
         let counted_since = self.opened.ending.volume;
         let missing = if meter.is_complete() { BTreeMap::new() } else { self.tally(|number| number < counted_since)? };
         let (reply, answer) = channel();
