@@ -31,6 +31,8 @@ use std::time::{Duration, Instant};
 
 /// Then a fresh store begins.
 const ROUNDS_PER_STORE: u64 = 100;
+/// A look at the audit log that takes longer hangs.
+const AUDIT_LIMIT: Duration = Duration::from_secs(60);
 /// What a round adds to a store, at most.
 const ROUND_BYTES: u64 = 128 << 20;
 
@@ -147,6 +149,11 @@ fn one_round(data: &Path, mut ledger: Ledger, random: &mut Random, kills: &mut K
     let server = Start::on(data).serve().map_err(|error| format!("start: {error}"))?;
     let sample = Sample::These(recent_and_some(&ledger, random));
     verify(server.address, &mut ledger, &sample).map_err(|wrong| wrong.join("\n"))?;
+    // Beside the server: no entry was lost or doubled by what was killed.
+    let audit = Start::on(data).run_for(&["audit", "verify"], AUDIT_LIMIT);
+    if !audit.is_some_and(|ended| ended.success()) {
+        return Err(format!("the audit log does not verify: {audit:?}"));
+    }
     Ok(one_life(server, ledger, random))
 }
 
