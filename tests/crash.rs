@@ -33,6 +33,8 @@ use std::time::{Duration, Instant};
 const ROUNDS_PER_STORE: u64 = 100;
 /// A volume of this size ends several times in a life.
 const SMALL_VOLUME_KIB: &str = "2048";
+/// A look at the audit log that takes longer hangs.
+const AUDIT_LIMIT: Duration = Duration::from_secs(60);
 /// What a round adds to a store, at most.
 const ROUND_BYTES: u64 = 128 << 20;
 
@@ -153,6 +155,11 @@ fn one_round(data: &Path, mut ledger: Ledger, random: &mut Random, kills: &mut K
     let server = start.serve().map_err(|error| format!("start: {error}"))?;
     let sample = Sample::These(recent_and_some(&ledger, random));
     verify(server.address, &mut ledger, &sample).map_err(|wrong| wrong.join("\n"))?;
+    // Beside the server: no entry was lost or doubled by what was killed.
+    let audit = Start::on(data).run_for(&["audit", "verify"], AUDIT_LIMIT);
+    if !audit.is_some_and(|ended| ended.success()) {
+        return Err(format!("the audit log does not verify: {audit:?}"));
+    }
     let ledger = one_life(server, ledger, random);
     if small {
         kills.saw_volumes(volumes(data).saturating_sub(volumes_before));

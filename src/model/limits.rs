@@ -97,6 +97,9 @@ pub const STUCK: Duration = Duration::from_secs(30);
 pub const PASSWORD_RUNS_MAX: usize = 2;
 /// Sign-ins that wait for a run; more are told to come back.
 pub const PASSWORD_RUNS_WAITING_MAX: usize = 16;
+/// Sign-ins of one address that wait for each other, before they are among those: restic begins with five at once, a house full of devices
+/// with some more.
+pub const PASSWORD_RUNS_WAITING_OF_ADDRESS_MAX: usize = 16;
 
 /// Files a page of a scan brings at once.
 pub const SCAN_ROWS: usize = 1024;

@@ -169,7 +169,9 @@ impl Error {
         matches!(
             self,
             Self::NeedCredentials
-                | Self::Service(E::BadCredentials | E::AccountExists | E::NeedSetupCode | E::NotInvited)
+                | Self::Service(
+                    E::BadCredentials | E::BadRecoveryCode | E::AccountExists | E::NeedSetupCode | E::NotInvited
+                )
         )
     }
 

@@ -92,6 +92,7 @@ static ROUTES: &[Route] = &[
     guarded(DELETE, "/api/v1/session", |context, caller, request| {
         Box::pin(api::browser::sign_out(context, caller, request))
     }),
+    guarded(GET, "/api/v1/devices", |context, caller, _| Box::pin(api::files::known_devices(context, caller))),
     guarded(POST, "/api/v1/devices", |context, caller, request| {
         Box::pin(api::browser::add_device(context, caller, request))
     }),
@@ -275,7 +276,11 @@ async fn watched(
     request: Request,
 ) -> Result<Reply, Error> {
     let (watching, standing, connection) = (context.clone(), caller.standing(), request.connection.clone());
-    let reply = handler(context, caller, request).await?;
+    let renewal = guard::renewal(&context, &request, &caller).await;
+    let mut reply = handler(context, caller, request).await?;
+    if let Some(cookie) = renewal.filter(|_| !reply.headers.contains_key(header::SET_COOKIE)) {
+        reply = reply.with(header::SET_COOKIE, cookie);
+    }
     Ok(reply.watched(|| Vigil::begin(&watching, standing, connection)))
 }
 

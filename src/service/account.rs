@@ -128,6 +128,7 @@ impl Services {
             rights: Rights::FULL.and(rights_of(&account)),
             device: None,
             browser: None,
+            renewable: false,
             bound: false,
             prefix: None,
             until: None,

@@ -46,6 +46,8 @@ pub struct Caller {
     pub(super) device: Option<(DeviceName, u32)>,
     /// The browser it is.
     pub(super) browser: Option<DeviceName>,
+    /// Whether it is a browser that is to get its session's next generation.
+    pub(super) renewable: bool,
     /// Whether that is the only device it may see.
     pub(super) bound: bool,
     /// The only path at or below which it may see anything.
@@ -92,6 +94,11 @@ impl Caller {
     /// The browser it is.
     pub fn browser(&self) -> Option<&DeviceName> {
         self.browser.as_ref()
+    }
+
+    /// Whether [`Services::renew`] may have something for it.
+    pub fn is_renewable(&self) -> bool {
+        self.renewable
     }
 
     /// What it may do.

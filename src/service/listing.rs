@@ -19,6 +19,17 @@ pub struct FileListing {
     caller: Caller,
 }
 
+/// A device that ever signed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceSummary {
+    /// What it is called.
+    pub device: DeviceName,
+    /// When it signed in for the first time.
+    pub first_seen: Timestamp,
+    /// Whether it has a session that has not ended.
+    pub signed_in: bool,
+}
+
 impl Services {
     /// The devices that ever signed in, by name; of those the ones that the caller may list.
     pub fn devices(&self, caller: &Caller) -> Result<Vec<DeviceName>, Error> {
@@ -26,6 +37,23 @@ impl Services {
         let rows = self.inner.store.catalog().devices(caller.account)?;
         let listed = rows.into_iter().filter(|(_, row)| only.is_none_or(|number| number == row.number));
         listed.map(|(name, _)| Ok(DeviceName::parse(name)?)).collect()
+    }
+
+    /// The same devices with what is known of them.
+    pub fn device_summaries(&self, caller: &Caller) -> Result<Vec<DeviceSummary>, Error> {
+        let only = caller.listed_device()?;
+        let catalog = self.inner.store.catalog();
+        let mut summaries = Vec::new();
+        for (name, row) in catalog.devices(caller.account)? {
+            if only.is_some_and(|number| number != row.number) {
+                continue;
+            }
+            let session = row.session.map(|family| catalog.session(&family)).transpose()?.flatten();
+            let signed_in = session.is_some_and(|row| self.inner.is_within_its_time(&row));
+            let (device, first_seen) = (DeviceName::parse(name)?, Timestamp(row.first_seen));
+            summaries.push(DeviceSummary { device, first_seen, signed_in });
+        }
+        Ok(summaries)
     }
 
     /// The files of the account, or of one of its devices.

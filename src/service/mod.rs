@@ -45,7 +45,7 @@ pub use self::error::{Error, Thing};
 pub use self::follow::Follow;
 pub use self::htpasswd::Users;
 pub use self::keys::{ContentSummary, Ended, Proof, Recovered};
-pub use self::listing::FileListing;
+pub use self::listing::{DeviceSummary, FileListing};
 pub use self::quota::{AccountUse, BoundChange, OwnAccount};
 pub use self::registration::{Admission, Invited};
 pub use self::session::{SessionSummary, WhichSessions};

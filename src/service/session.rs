@@ -23,6 +23,8 @@ pub(super) const GRACE_MS: i64 = 60_000;
 /// When and from where a session is used is noted at most so often.
 pub(super) const NOTED_EVERY_MS: i64 = 60 * 60 * 1000;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// A generation of a browser's session that has been in use for so long is replaced with the next answer.
+const BROWSER_ROTATES_AFTER_MS: i64 = DAY_MS;
 
 /// A session as its owner sees it.
 #[derive(Debug)]
@@ -98,6 +100,18 @@ impl Services {
             return Err(Error::NoSession);
         }
         rotated
+    }
+
+    /// The next generation of a browser's session, when its time has come. Nothing when it has not, when another request was quicker, or
+    /// when it cannot be written: what was presented goes on then.
+    pub fn renew(&self, caller: &Caller, presented: &str) -> Option<Secret<String>> {
+        if !caller.renewable {
+            return None;
+        }
+        let secret = SessionSecret::parse(presented)?;
+        let found = self.inner.found(&secret, &Visit::default());
+        let renewed = found.and_then(|found| self.inner.next_of(&secret, &found));
+        renewed.inspect_err(|error| tracing::debug!(%error, "a browser's session was not renewed")).ok()
     }
 
     /// The account's sessions by device.
@@ -192,6 +206,7 @@ impl Inner {
 
     fn caller_of(&self, found: Found, secret: &SessionSecret, visit: &Visit) -> Result<Caller, Error> {
         let Found { row, data_key } = found;
+        let renewable = self.is_renewable(&row, &secret.hash());
         let account = self.living_account(row.account)?;
         let name = DeviceName::parse(row.device)?;
         let (device, browser, kind) = match row.number {
@@ -205,12 +220,22 @@ impl Inner {
             until: row.last_used.map(|_| row.opened.saturating_add(self.absolute_ms())),
             device,
             browser,
+            renewable,
             origin: Arc::new(visit.origin(format!("{kind} {name}"), self.clock.now())),
             bound: false,
             prefix: None,
             keys: Arc::new(AccountKeys::derive(&data_key)),
             data_key: Arc::new(data_key),
         })
+    }
+
+    /// Whether a browser is to get the next generation: its own has been in use for long, or the next one was made and has not come.
+    fn is_renewable(&self, row: &SessionRow, hash: &[u8; 32]) -> bool {
+        let is_due = match row.newest.hash == *hash {
+            true => row.used.is_some_and(|used| self.clock.now().0.saturating_sub(used) >= BROWSER_ROTATES_AFTER_MS),
+            false => row.used.is_none(),
+        };
+        row.number == BROWSER_NUMBER && is_due
     }
 
     fn absolute_ms(&self) -> i64 {
@@ -224,7 +249,7 @@ impl Inner {
         Some(idle.min(row.opened.saturating_add(self.absolute_ms())))
     }
 
-    fn is_within_its_time(&self, row: &SessionRow) -> bool {
+    pub(super) fn is_within_its_time(&self, row: &SessionRow) -> bool {
         self.end_of(row).is_none_or(|end| self.clock.now().0 <= end)
     }
 
@@ -255,6 +280,11 @@ impl Inner {
         if found.row.number == BROWSER_NUMBER {
             return Err(Error::NoSession);
         }
+        self.next_of(secret, &found)
+    }
+
+    /// Makes the generation behind the one that was presented, or finds the one that was made and never used.
+    fn next_of(&self, secret: &SessionSecret, found: &Found) -> Result<Secret<String>, Error> {
         let account = self.living_account(found.row.account)?.added.account;
         let salt = random()?;
         let next = secret.next(&salt);

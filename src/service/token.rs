@@ -195,6 +195,7 @@ impl Inner {
             bound: row.device.is_some(),
             device,
             browser: None,
+            renewable: false,
             prefix: row.prefix,
             until: row.expires,
             origin: Arc::new(visit.origin(format!("token {} {:?}", row.token, row.label), Timestamp(now))),

@@ -27,6 +27,17 @@ pub struct SessionJson {
     pub current: bool,
 }
 
+/// A device that ever signed in.
+#[derive(Serialize)]
+pub struct KnownDeviceJson {
+    /// What it is called.
+    pub device_id: String,
+    /// When it signed in for the first time.
+    pub first_seen: String,
+    /// Whether it has a session that has not ended.
+    pub signed_in: bool,
+}
+
 /// A token as its account sees it.
 #[derive(Serialize)]
 pub struct TokenJson {

@@ -52,6 +52,8 @@ pub struct World {
     pub objects: Objects,
     /// Sessions and tokens of somebody else.
     pub access: Access,
+    /// The newest entry of the audit log when it was last looked at.
+    audited: Option<[u8; 32]>,
     next_version: u64,
 }
 
@@ -72,6 +74,7 @@ impl World {
             people,
             objects: Objects::default(),
             access: Access::default(),
+            audited: None,
             next_version: 1,
         }
     }
@@ -261,6 +264,11 @@ impl World {
             assert_eq!(devices, [device()], "{}'s devices", person.name);
         }
         self.compare_logical();
+        // Whatever crashed, was rebuilt or moved meanwhile: the chain is whole and goes on from where it was.
+        let audit = self.services().verify_audit(self.audited).expect("read");
+        assert_eq!(audit.problems, [""; 0], "the audit log");
+        assert!(audit.entries > 0, "two have registered and signed in");
+        self.audited = audit.head;
         self.objects.compare(self.services());
         let Self { services, access, .. } = self;
         access.compare(services.as_ref().expect("open"));

@@ -179,6 +179,21 @@ fn no_request_is_accepted_after_the_answer_to_a_login_of_the_same_device() {
 }
 
 #[test]
+fn no_request_is_accepted_after_an_account_was_disabled_or_removed_from_the_shell() {
+    for words in [&["account", "disable", "bert"][..], &["account", "remove", "bert", "--yes"]] {
+        let (house, _) = busy_house();
+        let bert = house.member("bert", "laptop");
+        let restic = house.curl("/restic/busy/config").args(["-u", &format!("bert:{}", bert.password)]);
+        restic.data(b"a configuration").send().expect(200);
+        let count = under_load(&house, &bert, || {
+            let ran = house.run(words);
+            assert!(ran.status.success(), "{words:?}: {ran:?}");
+        });
+        nothing_after(&count);
+    }
+}
+
+#[test]
 fn the_count_sees_requests_that_are_accepted() {
     let (house, member) = busy_house();
     let count = under_load(&house, &member, || ());

@@ -11,7 +11,7 @@ use tokio::net::TcpSocket;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 /// What may stay of a crowd in the server's memory.
-const MEMORY_BYTES_MAX: u64 = 16 << 20;
+pub const MEMORY_BYTES_MAX: u64 = 16 << 20;
 const SOON: &str = "headers_s = 2\nbody_idle_s = 2\nhandshake_s = 2";
 
 fn house(limits: &str, words: &[&str]) -> House {
@@ -23,7 +23,7 @@ fn house(limits: &str, words: &[&str]) -> House {
 }
 
 /// Descriptors and resident bytes of the server.
-fn held(house: &House) -> (usize, u64) {
+pub fn held(house: &House) -> (usize, u64) {
     let process = format!("/proc/{}", house.pid());
     let descriptors = std::fs::read_dir(format!("{process}/fd")).expect("the server runs").count();
     let status = std::fs::read_to_string(format!("{process}/status")).expect("the server runs");
@@ -32,7 +32,7 @@ fn held(house: &House) -> (usize, u64) {
 }
 
 /// A server that has done everything once, so that what it keeps anyway is there before.
-fn warmed(house: &House) -> (Member, (usize, u64)) {
+pub fn warmed(house: &House) -> (Member, (usize, u64)) {
     let member = house.member("anna", "laptop");
     house.put(&member, "/warm", &noise(1, 3_000_000));
     serves(house, &member);
@@ -41,7 +41,7 @@ fn warmed(house: &House) -> (Member, (usize, u64)) {
 }
 
 /// Others, from another address, are served: lists, uploads, sign-ins.
-fn serves(house: &House, member: &Member) {
+pub fn serves(house: &House, member: &Member) {
     let other = ["--interface", "127.0.0.200"];
     house.curl("/list/files").args(other).session(&member.session).send().expect(200);
     house.curl("/upload?file_path=/a").args(other).session(&member.session).upload_file(b"served").send().expect(200);
@@ -61,14 +61,25 @@ fn recovers(house: &House, before: (usize, u64)) {
     }
 }
 
-fn connect(house: &House) -> TcpStream {
+pub fn connect(house: &House) -> TcpStream {
     let stream = TcpStream::connect(house.address()).expect("connect");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     stream
 }
 
+/// The same from an address of one's own.
+pub fn connect_from(house: &House, from: [u8; 4]) -> TcpStream {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let connected = runtime.block_on(async {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from((from, 0)))?;
+        socket.connect(house.address().parse().expect("an address")).await?.into_std()
+    });
+    connected.expect("the backlog takes it")
+}
+
 /// Whether the server has ended the connection; what it said before counts as well.
-fn is_ended(stream: &mut TcpStream) -> bool {
+pub fn is_ended(stream: &mut TcpStream) -> bool {
     stream.set_nonblocking(true).expect("set up the socket");
     let mut bytes = [0; 4096];
     loop {
@@ -172,7 +183,7 @@ fn five_thousand_idle_connections_of_one_address_or_of_many_are_in_nobodys_way()
     }
 }
 
-fn raise_descriptors(wanted: u64) {
+pub fn raise_descriptors(wanted: u64) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let maximum = getrlimit(Resource::Nofile).maximum;
     let raised =
@@ -184,7 +195,7 @@ fn raise_descriptors(wanted: u64) {
 }
 
 /// A frame of HTTP/2.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let mut bytes = (payload.len() as u32).to_be_bytes()[1..].to_vec();
     bytes.extend([kind, flags]);
     bytes.extend(stream.to_be_bytes());
@@ -193,7 +204,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// `GET /list/files` of nobody, by indexed fields and a literal path that no table keeps.
-fn ask(stream: u32) -> Vec<u8> {
+pub fn ask(stream: u32) -> Vec<u8> {
     let mut block = vec![0x82, 0x86, 0x04, 11];
     block.extend(b"/list/files");
     block.extend([0x01, 4]);

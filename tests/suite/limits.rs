@@ -75,6 +75,54 @@ fn a_browser_that_guesses_waits_like_everybody() {
     house.secret(cookie);
 }
 
+/// Asks the n-th time.
+type Asking = fn(&House, usize) -> Answer;
+
+/// Each limit with how often it lets somebody fail, and how somebody fails. Each failure is another account's, or another address's, where
+/// the limit is not about those.
+const LIMITS: [(&str, usize, Asking); 5] = [
+    ("failed_sign_ins_per_address", 3, |house, n| {
+        login(house, "127.0.0.2", &format!("nobody-{n}"), "wrong horse", &[])
+    }),
+    ("failed_sign_ins_per_account", 4, |house, n| login(house, &format!("127.0.1.{n}"), "anna", "wrong horse", &[])),
+    ("failed_sign_ins_per_address", 2, |house, n| {
+        let data = format!("username=nobody-{n}&recovery_code=0&new_password=another+horse");
+        house.curl("/api/v1/account/recover").args(["--interface", "127.0.0.3"]).data(data.as_bytes()).send()
+    }),
+    ("failed_sign_ins_per_address", 2, |house, _| {
+        let data = b"username=anna&password=correct+horse";
+        house.curl("/account/register").args(["--interface", "127.0.0.4"]).data(data).send()
+    }),
+    ("refused_calls_per_address", 5, |house, n| {
+        house.curl(&format!("/nothing-{n}")).args(["--interface", "127.0.0.5"]).send()
+    }),
+];
+
+/// How often it is refused before it has to wait; nothing when it never has to.
+fn refusals_before_waiting(house: &House, ask: Asking) -> Option<usize> {
+    (1..=TRIES).position(|n| {
+        let answer = ask(house, n);
+        assert!((400..500).contains(&answer.status), "it fails: {} {}", answer.status, answer.text());
+        answer.status == 429
+    })
+}
+
+const TRIES: usize = 8;
+
+#[test]
+fn each_limit_is_exact_and_one_that_never_limits_is_seen() {
+    let all = "failed_sign_ins_per_address = 0\nfailed_sign_ins_per_account = 0\nrefused_calls_per_address = 0";
+    for (limit, most, ask) in LIMITS {
+        let others: String = all.lines().filter(|line| !line.starts_with(limit)).collect::<Vec<_>>().join("\n");
+        let limited = house(&format!("{others}\n{limit} = {most}"));
+        limited.member("anna", "laptop");
+        assert_eq!(refusals_before_waiting(&limited, ask), Some(most), "{limit} = {most}");
+        let planted = house(all);
+        planted.member("anna", "laptop");
+        assert_eq!(refusals_before_waiting(&planted, ask), None, "planted: {limit} that never limits");
+    }
+}
+
 #[test]
 fn successes_never_count() {
     let house = house(FEW);
@@ -184,4 +232,72 @@ fn forwarded_addresses_are_believed_from_listed_proxies_only() {
     too_many(named("6.6.6.6, 192.0.2.5"));
     named("2001:db8::1").refused(401, "bad_credentials");
     assert!(house.log().contains("client=192.0.2.5"), "the log names who it was:\n{}", house.log());
+}
+
+/// How many sign-ins of one address at once were answered 503, and how many sign-ins from elsewhere meanwhile, which all have to be served.
+#[test]
+fn an_address_that_signs_in_all_the_time_keeps_nobody_else_from_it() {
+    let house = house("failed_sign_ins_per_address = 0\nfailed_sign_ins_per_account = 0");
+    let (anna, bert) = (house.member("anna", "laptop"), house.member("bert", "laptop"));
+    let many = format!(
+        "{}/account/login?username=bert&device_id=crowd-[1-120]&password={}",
+        house.url(),
+        bert.password.replace(' ', "%20")
+    );
+    let mut crowd = std::process::Command::new("curl")
+        .args(["-q", "-sS", "-o", "/dev/null", "-w", "%{http_code}\n", "--interface", "127.0.0.2"])
+        .args(["--parallel", "--parallel-immediate", "--parallel-max", "40", &many])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("curl runs");
+    let mut served = 0;
+    while crowd.try_wait().expect("look at curl").is_none() {
+        let answer = login(&house, "127.0.0.3", "anna", &anna.password, &[]);
+        assert!(matches!(answer.status, 200 | 201), "from elsewhere: {} {}", answer.status, answer.text());
+        served += 1;
+    }
+    let said = std::io::read_to_string(crowd.stdout.take().expect("a pipe")).expect("readable");
+    let codes = |code: &str| said.lines().filter(|line| *line == code).count();
+    eprintln!(
+        "{served} served from elsewhere; of the crowd {} served, {} told to come back",
+        codes("201"),
+        codes("503")
+    );
+    assert!(served > 0 && codes("201") > 0, "{said}");
+    assert!(codes("503") > 0, "planted: forty at once are more than wait, so there was a crowd: {said}");
+    assert_eq!(codes("201") + codes("200") + codes("503"), 120, "{said}");
+}
+
+#[test]
+fn a_connection_has_so_many_streams_and_no_more() {
+    use crate::flood::{connect, frame};
+    use std::io::{Read, Write};
+    let house = house("streams = 3");
+    let mut socket = connect(&house);
+    socket.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").expect("sent");
+    socket.write_all(&frame(4, 0, 0, &[])).expect("sent");
+    // `POST /account/login` whose bodies do not come.
+    let mut block = vec![0x83, 0x86, 0x04, 14];
+    block.extend(b"/account/login");
+    block.extend([0x01, 9]);
+    block.extend(b"localhost");
+    for stream in [1, 3, 5, 7, 9] {
+        socket.write_all(&frame(1, 0x04, stream, &block)).expect("sent");
+    }
+    let (mut told, mut refused) = (None, Vec::new());
+    while refused.len() < 2 {
+        let mut head = [0; 9];
+        socket.read_exact(&mut head).expect("a frame");
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let mut payload = vec![0; length];
+        socket.read_exact(&mut payload).expect("its payload");
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        match head[3] {
+            4 => told = told.or(payload.chunks(6).find(|pair| pair[..2] == [0, 3]).map(|pair| pair[5])),
+            3 => refused.push((stream, payload[3])),
+            _ => {}
+        }
+    }
+    assert_eq!(told, Some(3), "SETTINGS_MAX_CONCURRENT_STREAMS says so before anybody asks");
+    assert_eq!(refused, [(7, 7), (9, 7)], "the fourth and the fifth: REFUSED_STREAM");
 }

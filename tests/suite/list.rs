@@ -37,6 +37,20 @@ fn the_list_is_of_the_account_or_of_one_device() {
 }
 
 #[test]
+fn devices_are_listed_with_what_is_known_of_them() {
+    let house = House::start();
+    let laptop = house.member("anna", "laptop");
+    let phone = house.device(&laptop, "phone");
+    house.member("bert", "tower");
+    house.curl("/api/v1/sessions?id=current").method("DELETE").session(&phone.session).send().expect(200);
+    let listed = house.curl("/api/v1/devices").session(&laptop.session).send().expect(200).json();
+    let known = |at: usize| (listed[at]["device_id"].clone(), listed[at]["signed_in"].clone());
+    assert_eq!((known(0), known(1)), (("laptop".into(), true.into()), ("phone".into(), false.into())), "{listed}");
+    assert_eq!(listed.as_array().map(Vec::len), Some(2), "{listed}");
+    assert!(listed[0]["first_seen"].as_str().is_some_and(|moment| moment.len() == 19), "{listed}");
+}
+
+#[test]
 fn an_unknown_device_is_404_also_when_it_is_somebody_elses() {
     let house = House::start();
     let member = house.member("anna", "laptop");

@@ -12,6 +12,7 @@ mod audit;
 mod bad_input;
 mod broken;
 mod cli;
+mod cookie;
 mod damage;
 mod dedup;
 mod download;

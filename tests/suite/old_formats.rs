@@ -169,6 +169,29 @@ fn a_store_of_format_1_with_sessions_and_tokens_knows_who_may_do_what() {
     house.list_files(&token, None).expect(200);
 }
 
+/// The audit log came later, under the same number of the format.
+#[test]
+fn a_store_of_format_1_with_an_audit_log_says_what_it_said() {
+    let stored = stored().with_file_name("format-1-audit");
+    let said = std::fs::read_to_string(stored.join("audit.jsonl")).expect("what was exported then");
+    let head = said.lines().last().and_then(|line| serde_json::from_str::<Value>(line).ok()).expect("an entry");
+    let head = head["hash"].as_str().expect("its hash").to_owned();
+    let mut house = copy_of(&stored);
+    for words in [&["check"][..], &["rebuild"]] {
+        let exported = house.run(&["audit", "export"]);
+        assert_eq!(String::from_utf8_lossy(&exported.stdout), said, "{exported:?}");
+        let verified = house.run(&["audit", "verify", "--head", &head]);
+        assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+        assert_eq!(house.run(words).status.code(), Some(0), "{words:?}");
+    }
+    house.open();
+    house.login(Way::Form, "a device of today", "anna", "an old password").expect(201);
+    let exported = house.run(&["audit", "export"]);
+    let exported = String::from_utf8_lossy(&exported.stdout).into_owned();
+    assert!(exported.starts_with(&said) && exported.lines().count() == said.lines().count() + 1, "{exported}");
+    assert_eq!(house.run(&["audit", "verify", "--head", &head]).status.code(), Some(0), "it goes on where it was");
+}
+
 /// Planted: with a volume missing the same comparison must fail.
 #[test]
 fn a_store_that_lost_its_first_volume_does_not_pass() {

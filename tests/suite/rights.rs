@@ -38,7 +38,7 @@ const CREDENTIALS: [(char, &str); 7] = [
 const TOKEN: &str = r#"{"name":"x","scopes":["read"]}"#;
 const OBJECT: &str = "/restic/r/data/2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
 
-const ROWS: [Row; 55] = [
+const ROWS: [Row; 56] = [
     ("GET", "/status", "/status", "", For::All),
     ("GET", "/api/v1/status", "/api/v1/status", "", For::All),
     ("GET", "/account/register", "/account/register", "", For::All),
@@ -74,6 +74,7 @@ const ROWS: [Row; 55] = [
     ("GET", "/api/v1/session", "/api/v1/session", "", For::Some("Saredm|P")),
     // Browsers alone end theirs here.
     ("DELETE", "/api/v1/session", "/api/v1/session", "", For::Some("|P")),
+    ("GET", "/api/v1/devices", "/api/v1/devices", "", For::Some("Saredm|P")),
     ("POST", "/api/v1/devices", "/api/v1/devices?device_id=x", "", For::Some("Sm|P")),
     ("GET", "/api/v1/overview", "/api/v1/overview", "", For::Some("Sredm|P")),
     ("GET", "/api/v1/folder", "/api/v1/folder?device_id=laptop", "", For::Some("Saredm|P")),

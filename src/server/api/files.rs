@@ -1,4 +1,4 @@
-//! `GET /list/files` and `GET /list/devices`. Promises: a listing streams, its memory does not grow with the account.
+//! `GET /list/files`, `GET /list/devices` and `GET /api/v1/devices`. Promises: a listing streams, its memory does not grow with the account.
 
 use bytes::Bytes;
 use warp::http::StatusCode;
@@ -9,14 +9,26 @@ use crate::server::bridge::PieceSizes;
 use crate::server::error::Error;
 use crate::server::reply::Reply;
 use crate::server::request::Request;
-use crate::service::{self, Caller, FileListing};
+use crate::service::{self, Caller, DeviceSummary, FileListing};
 use crate::wire;
+use crate::wire::access::KnownDeviceJson;
 
 /// The names of the account's devices.
 pub async fn devices(context: Context, caller: Caller) -> Result<Reply, Error> {
     let devices = context.bridge.call(move || context.services.devices(&caller)).await?;
     let names: Vec<&str> = devices.iter().map(DeviceName::as_str).collect();
     Ok(Reply::json(StatusCode::OK, &names))
+}
+
+/// The same with what is known of each.
+pub async fn known_devices(context: Context, caller: Caller) -> Result<Reply, Error> {
+    let devices = context.bridge.call(move || context.services.device_summaries(&caller)).await?;
+    let json = |DeviceSummary { device, first_seen, signed_in }: DeviceSummary| KnownDeviceJson {
+        device_id: device.as_str().to_owned(),
+        first_seen: first_seen.to_string(),
+        signed_in,
+    };
+    Ok(Reply::json(StatusCode::OK, &devices.into_iter().map(json).collect::<Vec<_>>()))
 }
 
 /// The account's files, or one device's.

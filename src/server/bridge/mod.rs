@@ -8,6 +8,7 @@ mod hunger;
 mod inflow;
 mod outflow;
 mod progress;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,9 @@ pub use inflow::Sink;
 pub use outflow::{Cut, Outflow, PieceSizes};
 
 use self::hunger::Hunger;
+use self::turns::Turns;
 use super::error::Error;
+use super::guard::source::Group;
 use crate::model::limits;
 use crate::service;
 
@@ -39,6 +42,7 @@ struct Shared {
     changes: Arc<Semaphore>,
     password_runs: Arc<Semaphore>,
     password_queue: Arc<Semaphore>,
+    password_turns: Turns,
     /// Bytes of uploads that may wait.
     incoming_bytes: Arc<Semaphore>,
     /// Bytes of downloads and listings that may wait.
@@ -58,6 +62,7 @@ impl Bridge {
             changes: semaphore(limits::CHANGE_THREADS_MAX),
             password_runs: semaphore(limits::PASSWORD_RUNS_MAX),
             password_queue: semaphore(limits::PASSWORD_RUNS_MAX + limits::PASSWORD_RUNS_WAITING_MAX),
+            password_turns: Turns::default(),
             incoming_bytes: semaphore(limits::BODY_BYTES_WAITING_MAX),
             outgoing_bytes: semaphore(limits::DOWNLOAD_BYTES_WAITING_MAX),
             hunger: Hunger::default(),
@@ -93,20 +98,24 @@ impl Bridge {
         .await
     }
 
-    /// Does work that hashes a password: few at once, few waiting, the rest are `Busy` at once.
-    pub async fn call_password<T, E, F>(&self, work: F) -> Result<T, Error>
+    /// Does work that hashes a password: few at once, few waiting, the rest are `Busy` at once. Those of one address wait for each other first.
+    pub async fn call_password<T, E, F>(&self, from: Option<Group>, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
         E: Into<Error> + Send + 'static,
         F: FnOnce() -> Result<T, E> + Send + 'static,
     {
+        let turn = match from {
+            Some(group) => Some(self.shared.password_turns.take(group).await.ok_or(service::Error::Busy)?),
+            None => None,
+        };
         let Ok(_place) = self.shared.password_queue.clone().try_acquire_owned() else {
             return Err(service::Error::Busy.into());
         };
         let Ok(run) = self.shared.password_runs.clone().acquire_owned().await else {
             return Err(service::Error::Busy.into());
         };
-        on_thread(run, work).await
+        on_thread((run, turn), work).await
     }
 
     /// Waits until no work is under way any more, at most `patience`.

@@ -21,7 +21,7 @@ const MAX_AGE_S: u32 = 30 * 24 * 60 * 60;
 
 /// The secret in the request's cookie, if it may be used for this.
 pub fn presented(request: &Request) -> Result<Option<Zeroizing<String>>, Error> {
-    let Some(secret) = in_headers(&request.headers) else { return Ok(None) };
+    let Some((_, secret)) = in_headers(&request.headers) else { return Ok(None) };
     if !matches!(request.method, Method::GET | Method::HEAD) {
         require_interface(&request.headers)?;
     }
@@ -35,7 +35,8 @@ pub fn require_interface(headers: &HeaderMap) -> Result<(), Error> {
     if is_ours && headers.contains_key(INTERFACE) { Ok(()) } else { Err(Error::ForeignOrigin) }
 }
 
-fn in_headers(headers: &HeaderMap) -> Option<Zeroizing<String>> {
+/// The name and the secret of the request's cookie.
+pub fn in_headers(headers: &HeaderMap) -> Option<(&'static str, Zeroizing<String>)> {
     let mut found = [None, None];
     for line in headers.get_all(header::COOKIE) {
         for pair in line.to_str().ok()?.split(';') {
@@ -49,7 +50,12 @@ fn in_headers(headers: &HeaderMap) -> Option<Zeroizing<String>> {
         }
     }
     let [secure, plain] = found;
-    secure.or(plain)
+    secure.map(|secret| (SECURE, secret)).or(plain.map(|secret| (PLAIN, secret)))
+}
+
+/// The header that gives a browser the secret that follows the one it had under this name: a `GET` says no `Origin`.
+pub fn renewed(name: &str, secret: &str) -> Option<HeaderValue> {
+    named(name, secret, MAX_AGE_S)
 }
 
 /// The header that gives a browser its secret. Whether it came over TLS is known from its `Origin`, also behind a proxy.
@@ -64,7 +70,11 @@ pub fn taken(headers: &HeaderMap) -> Option<HeaderValue> {
 
 fn set(headers: &HeaderMap, secret: &str, max_age_s: u32) -> Option<HeaderValue> {
     let origin = headers.get(header::ORIGIN).map(HeaderValue::as_bytes).unwrap_or_default();
-    let (name, secure) = if origin.starts_with(b"https://") { (SECURE, "; Secure") } else { (PLAIN, "") };
+    named(if origin.starts_with(b"https://") { SECURE } else { PLAIN }, secret, max_age_s)
+}
+
+fn named(name: &str, secret: &str, max_age_s: u32) -> Option<HeaderValue> {
+    let secure = if name == SECURE { "; Secure" } else { "" };
     let text =
         Zeroizing::new(format!("{name}={secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_s}{secure}"));
     let mut value = HeaderValue::from_str(&text).ok()?;
@@ -95,7 +105,7 @@ mod tests {
         ];
         for (cookie, secret) in rows {
             let found = in_headers(&headers(&[("cookie", cookie)]));
-            assert_eq!(found.as_ref().map(|text| text.as_str()), secret, "{cookie}");
+            assert_eq!(found.as_ref().map(|(_, text)| text.as_str()), secret, "{cookie}");
         }
     }
 
@@ -109,6 +119,13 @@ mod tests {
         assert!(text("https://nas").ends_with("; Secure"));
         assert!(text("http://nas:3369").starts_with("rbackup=s; Path=/; HttpOnly; SameSite=Strict;"));
         assert!(!text("http://nas:3369").contains("Secure"));
+    }
+
+    #[test]
+    fn a_renewed_one_keeps_its_name() {
+        let text = |name| renewed(name, "s").expect("a header").to_str().expect("text").to_owned();
+        assert!(text(SECURE).starts_with("__Host-rbackup=s; Path=/; HttpOnly") && text(SECURE).ends_with("; Secure"));
+        assert!(text(PLAIN).starts_with("rbackup=s; Path=/; HttpOnly") && !text(PLAIN).contains("Secure"));
     }
 
     #[test]

@@ -13,15 +13,15 @@ pub mod throttle;
 
 use std::sync::Arc;
 
-use warp::http::{HeaderMap, header};
+use warp::http::{HeaderMap, HeaderValue, header};
 
 use zeroize::Zeroizing;
 
 use self::source::Source;
 use self::throttle::Claim;
-use super::Context;
 use super::error::Error;
 use super::request::{Peer, Request};
+use super::{Context, Front};
 use crate::model::{Secret, Username, limits};
 use crate::service::{self, Caller, Services, Visit};
 
@@ -92,6 +92,17 @@ async fn by_cookie(context: &Context, request: &Request) -> Result<Caller, Error
     require_own_name(context, &request.headers, request.connection.peer)?;
     let caller = by_secret(context, presented, visit(request)).await?;
     if caller.browser().is_some() { Ok(caller) } else { Err(service::Error::NoSession.into()) }
+}
+
+/// The cookie with the next generation of a browser's session, when its time has come. What it had goes on until that is used.
+pub async fn renewal(context: &Context, request: &Request, caller: &Caller) -> Option<HeaderValue> {
+    if !caller.is_renewable() {
+        return None;
+    }
+    let (name, presented) = cookie::in_headers(&request.headers)?;
+    let (services, caller) = (context.services.clone(), caller.clone());
+    let renewed = context.bridge.call_change(move || Ok::<_, Error>(services.renew(&caller, &presented))).await;
+    cookie::renewed(name, renewed.ok()??.reveal())
 }
 
 /// An error when a page may have led a browser here under a name of its own.
@@ -207,10 +218,11 @@ where
     let claim = Claim::new(context.source, account);
     context.throttle.may_try(&claim)?;
     let (throttle, asked) = (Arc::clone(&context.throttle), claim.clone());
+    let is_main = matches!(*context.front, Front::Main);
     let (services, from) =
         (context.services.clone(), Visit { address: context.source.to_string(), ..Visit::default() });
     // Those that waited together have learned meanwhile what became of the first.
-    let proved = context.bridge.call_password(move || {
+    let proved = context.bridge.call_password(context.source.group(), move || {
         throttle.may_try(&asked)?;
         let proved = work().map_err(Into::into);
         match &proved {
@@ -218,7 +230,8 @@ where
             Err(error) if error.is_wrong_claim() => {
                 throttle.failed(&asked);
                 if let Some(account) = asked.account() {
-                    services.audit_failed_sign_in(account, &from);
+                    // Users of a realm of restic's are no accounts, whatever they are called.
+                    services.audit_failed_sign_in(if is_main { account } else { "" }, &from);
                 }
             }
             Err(_) => {}

@@ -53,11 +53,17 @@ impl Store {
                 read => read?,
             }
         }
-        for number in log.given_up() {
-            found.problem(format!("volume {number} is lost, and entries that only it had with it"));
+        let lost = log.given_up();
+        if !lost.is_empty() && !found.is_whole() {
+            found.problem(format!("the volumes {lost:?} are lost, and entries that only they had with them"));
         }
+        let unread = std::mem::take(&mut found.unread);
         let report = found.chain(self.opened.store, known, self.catalog())?;
-        Ok(report.at_least(known_entries))
+        let mut report = report.at_least(known_entries);
+        if !report.problems.is_empty() {
+            report.problems.extend(unread.into_iter().take(PROBLEMS_MAX));
+        }
+        Ok(report)
     }
 
     /// Where the log ends that is acknowledged at this moment.
@@ -68,7 +74,7 @@ impl Store {
         self.shared.watch.require()?;
         let (reply, answer) = channel();
         self.jobs.send(Job::End(reply)).map_err(|_| Error::Closed)?;
-        answer.recv().map_err(|_| Error::Closed)
+        answer.recv().map_err(|_| Error::Closed)?
     }
 }
 
@@ -87,6 +93,8 @@ struct Found {
     /// Number → the hash before it, its own hash.
     links: BTreeMap<u64, ([u8; 32], [u8; 32])>,
     problems: Vec<String>,
+    /// What could not be read; it counts where an entry is missed.
+    unread: Vec<String>,
 }
 
 impl Found {
@@ -95,7 +103,7 @@ impl Found {
             Ok(Some(footer)) => return self.footer(log, number, &footer),
             Ok(None) => {}
             Err(error) if error.is_damage() => {
-                self.problem(format!("the footer of volume {number} does not verify"));
+                self.unread.push(format!("the footer of volume {number} does not verify"));
             }
             Err(error) => return Err(error),
         }
@@ -109,7 +117,7 @@ impl Found {
         })?;
         for (from, until) in scanned.gaps {
             let (from, until) = (Place { volume: number, address: from }, Place { volume: number, address: until });
-            self.problem(format!("{from} up to {until} does not verify"));
+            self.unread.push(format!("{from} up to {until} does not verify"));
         }
         Ok(())
     }
@@ -158,6 +166,11 @@ impl Found {
         Ok(())
     }
 
+    /// Whether no number is missing below the newest.
+    fn is_whole(&self) -> bool {
+        self.links.keys().zip(1..).all(|(number, expected)| *number == expected)
+    }
+
     fn chain(mut self, store: [u8; 16], known: Option<[u8; 32]>, catalog: &Catalog) -> Result<AuditReport, Error> {
         let (mut before, mut expected, mut has_asked) = (beginning(&store), 1, known.is_none());
         let links = std::mem::take(&mut self.links);
@@ -176,7 +189,7 @@ impl Found {
             self.problem("the hash that was asked for is in no entry: the log was made anew, or is another".to_owned());
         }
         let head = self.links.last_key_value().map(|(_, (_, hash))| *hash);
-        let Self { links, problems } = self;
+        let Self { links, problems, .. } = self;
         Ok(AuditReport { entries: links.len() as u64, newest: expected - 1, head, has_asked, problems })
     }
 

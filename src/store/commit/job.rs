@@ -38,7 +38,7 @@ pub enum Job {
         reply: Sender<Result<(), Error>>,
     },
     /// Say where the acknowledged log ends, when all that waits is in it.
-    End(Sender<Ending>),
+    End(Sender<Result<Ending, Error>>),
     /// Close the open volume for a moment: readers took much through it.
     Recycle,
     /// A reader met a damaged page of the catalog: make it anew.

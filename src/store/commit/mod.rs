@@ -164,13 +164,12 @@ impl Keeper {
                 Job::CountLogical { account, reply } => drop(reply.send(self.count(account))),
                 Job::StoredCounted { reply, .. } if home.is_err() => drop(reply.send(Err(Error::Gone))),
                 Job::StoredCounted { missing, reply } => drop(reply.send(self.stored_counted(&missing))),
-                // Whoever waits for it hears that nobody answers.
-                Job::End(_) if home.is_err() => {}
+                Job::End(reply) if home.is_err() => drop(reply.send(Err(Error::Gone))),
                 Job::End(reply) => {
                     if !self.group.is_empty() {
                         self.finish();
                     }
-                    let _ = reply.send(self.now().ending);
+                    let _ = reply.send(Ok(self.now().ending));
                 }
                 Job::Recycle => self.recycle(),
                 // Done after every job, when nobody waits for a sync any more.

@@ -12,6 +12,7 @@ use crate::store::header::Counters;
 use crate::store::log::Log;
 use crate::store::operation::Operation;
 use crate::store::place::Address;
+use crate::store::records::{Record, VersionAdded, VersionRow};
 use crate::store::scan::Until;
 use crate::store::shape::Shape;
 use crate::store::writer::Writer;
@@ -250,4 +251,54 @@ fn a_tally_counts_what_lies_behind_the_note() {
     tally.take_record(&crate::store::records::Record::parse(&note.stored).expect("a record"));
     tally.take(&frame(2));
     assert!(tally.is_noted && tally.bytes == [(1, 12), (2, 10)].into(), "{tally:?}");
+}
+
+/// An account's versions as rows of the catalog alone, as many as asked for, three to a file; returns their bytes.
+fn rows_of_versions(store: &Store, account: u64, versions: u64) -> u64 {
+    let (mut bytes, mut changes) = (0, Vec::new());
+    for version in 1..=versions {
+        let file = 1 + version / 3;
+        let content = VersionRow {
+            size: version % 1000,
+            sums: vec![7; 64],
+            token: [7; 16],
+            arrived: 1,
+            mtime: Some(1),
+            mode: Some(0o644),
+            storage_name: [7; 32],
+            root: None,
+        };
+        bytes += content.size;
+        let path = format!("/home/somebody/documents/{file}.txt").into_bytes();
+        let added = VersionAdded { account, device: 1, file, path, version, content };
+        changes.extend(Record::VersionAdded(added).changes(1000 + version).expect("rows"));
+        if changes.len() > 20_000 || version == versions {
+            store.shared.rows.apply(std::mem::take(&mut changes));
+            if store.shared.rows.delta_bytes() > 8 << 20 {
+                store.shared.rows.freeze(store.opened.encode().expect("a mark"));
+                store.shared.rows.write_frozen().expect("written");
+            }
+        }
+    }
+    bytes
+}
+
+/// The first question after a start reads all rows of the account, on the storage thread: so long commits wait, once. The figures are for
+/// `ARCHITECTURE.md`; `RBACKUP_COUNT_VERSIONS` says how many.
+#[test]
+fn the_first_count_reads_the_accounts_rows_once_and_no_more() {
+    let versions = std::env::var("RBACKUP_COUNT_VERSIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(30_000);
+    let home = tempfile::tempdir().expect("a directory");
+    let store = Store::open(home.path(), Options { ballast_bytes: Some(0), ..Options::DEFAULT }).expect("opened");
+    let bytes = rows_of_versions(&store, 7, versions);
+    rows_of_versions(&store, 8, versions / 10);
+    let begun = Instant::now();
+    assert_eq!(store.usage(7).expect("counted").logical_bytes, bytes);
+    let first = begun.elapsed();
+    let begun = Instant::now();
+    assert_eq!(store.usage(7).expect("known").logical_bytes, bytes);
+    let again = begun.elapsed();
+    assert_ne!(store.usage(8).expect("counted").logical_bytes, bytes, "planted: another account's are other bytes");
+    eprintln!("{versions} versions: the first count takes {first:?}, the next {again:?}");
+    assert!(again * 10 < first, "it is counted once: {first:?}, {again:?}");
 }

@@ -8,8 +8,10 @@
 //! socket `tests/stdio/doors.rs`; names in archives `zip.rs`; bytes of the data directory `secrecy.rs`; the preamble `tests/fuzz`.
 
 mod browsers;
+mod crowds;
 mod disk;
 mod ids;
+mod paths;
 mod rebinding;
 mod sessions;
 mod sizes;
