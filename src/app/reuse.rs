@@ -5,8 +5,10 @@
 //! [`tidy`] to the next but one. Never: allocates for itself, or holds its lock while memory comes from the system or goes there.
 
 use std::alloc::{GlobalAlloc, Layout};
+use std::cell::Cell;
 use std::ptr::{self, NonNull};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use mimalloc::MiMalloc;
 
@@ -25,6 +27,9 @@ const SIZES: usize = 29;
 /// Blocks of one size that wait.
 const BLOCKS_MAX: usize = 32;
 
+/// How often a thread that is about to sleep looks at its memory: seldom enough to cost nothing.
+const THREAD_EVERY: Duration = Duration::from_secs(1);
+
 /// What waits. One for the process, as there is one allocator.
 static SHELF: Mutex<Shelf> = Mutex::new(Shelf::EMPTY);
 
@@ -42,6 +47,21 @@ pub fn tidy() {
             free(block, Size::at(at));
         }
         shelf().stacks[at].look_again();
+    }
+}
+
+/// Takes up what other threads freed of the calling thread's memory, now and then, and gives back what is empty. For whoever is about to
+/// sleep: mimalloc does so only when the thread allocates.
+pub fn tidy_thread() {
+    thread_local! { static LAST: Cell<Option<Instant>> = const { Cell::new(None) } }
+    if LAST.get().is_some_and(|last| last.elapsed() < THREAD_EVERY) {
+        return;
+    }
+    LAST.set(Some(Instant::now()));
+    // SAFETY: collects the calling thread's own heap, at any time.
+    #[allow(unsafe_code)]
+    unsafe {
+        libmimalloc_sys::mi_collect(true);
     }
 }
 

@@ -70,6 +70,7 @@ pub fn hold(config: &Config, ready: impl FnOnce()) -> Result<(), Error> {
 /// Where everything async runs.
 pub fn runtime() -> Result<Runtime, Error> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.on_thread_park(reuse::tidy_thread);
     builder.enable_all().max_blocking_threads(server::THREADS_MAX).build().map_err(Error::Start)
 }
 

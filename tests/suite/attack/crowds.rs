@@ -126,7 +126,9 @@ fn all_crowds_at_once_keep_nobody_else_waiting_and_leave_nothing_behind() {
         stop.store(true, Ordering::Relaxed);
     });
     let gone = Instant::now();
+    // An ordinary day goes on meanwhile.
     while !is_as_before(before, held(&house)) && gone.elapsed() < LATER {
+        serves(&house, &member);
         std::thread::sleep(Duration::from_millis(200));
     }
     let after = held(&house);
