@@ -265,8 +265,15 @@ fn play_all(stories: Vec<Story>, seed: u64) {
     });
     let (rows, wrong) = played.into_inner().expect("no story panicked");
     table::print(&rows);
-    eprintln!("full_disk: {} stories, {} failed, {:.1?}", rows.len(), wrong.len(), begun.elapsed());
+    let ended: usize = rows.iter().map(|row| row.volumes.saturating_sub(1)).sum();
+    eprintln!(
+        "full_disk: {} stories, {} failed, {ended} volumes ended, {:.1?}",
+        rows.len(),
+        wrong.len(),
+        begun.elapsed()
+    );
     assert!(wrong.is_empty(), "{} stories failed (run seed {seed}):\n{}", wrong.len(), wrong.join("\n\n"));
+    assert!(ended >= rows.len() / 4, "only {ended} volumes ended in {} stories (run seed {seed})", rows.len());
 }
 
 /// A panic in a story is its failure, not the end of the others.
@@ -275,7 +282,13 @@ fn play(story: &Story, seed: u64) -> (Row, Result<(), String>) {
     let ended = catch_unwind(AssertUnwindSafe(|| {
         let mut site = Site::new((story.disk)(), seed);
         row.disk = site.disk.name();
-        (story.play)(&mut site, &mut row).map_err(|wrong| format!("{}\n  {}", shortened(&wrong), site.state()))
+        // In every other story volumes end again and again.
+        if seed % 2 == 1 {
+            site.end_volumes_often();
+        }
+        let ended = (story.play)(&mut site, &mut row);
+        row.volumes = site.volumes();
+        ended.map_err(|wrong| format!("{}\n  {}", shortened(&wrong), site.state()))
     }));
     (row, ended.unwrap_or_else(|panic| Err(said(panic.as_ref()))))
 }

@@ -164,7 +164,8 @@ impl<'a> Plan<'a> {
                 _ => *random.pick(&[Loss::Nothing, Loss::All, Loss::EveryOtherPage]),
             },
             torn: random.chance(50),
-            vanish: random.chance(50),
+            // Who acknowledges anything from a file after a failed sync of it is found to have lost it.
+            vanish: mode == Mode::SyncLost || random.chance(50),
             lie: false,
         };
         let outcome = trial::run(self.prepared, Case { operation, mode, fault, seed }, number);

@@ -23,6 +23,9 @@ pub const BALLAST_BYTES: u64 = 4 << 20;
 /// A ballast is whole again so long after there is room: 15 s on a machine with nothing else to do; the table shows it.
 pub const BALLAST_LIMIT: Duration = Duration::from_secs(60);
 
+/// Dozens of volumes on such a disk.
+const SMALL_VOLUME_KIB: &str = "1024";
+
 /// Versions that make a loss visible.
 const WORK_VERSIONS: usize = 30;
 
@@ -52,6 +55,16 @@ impl Site {
         let path = self.disk.beside().join("rbackup.toml");
         std::fs::write(&path, text).expect("write the configuration");
         self.environment.push(("RBACKUP_CONFIG", path));
+    }
+
+    /// Lets volumes end every second, which those of the usual size never do on such a disk.
+    pub fn end_volumes_often(&mut self) {
+        self.environment.push(("RBACKUP_VOLUME_KIB", SMALL_VOLUME_KIB.into()));
+    }
+
+    /// How many volumes there are.
+    pub fn volumes(&self) -> usize {
+        std::fs::read_dir(self.data().join("volumes")).map_or(0, |entries| entries.flatten().count())
     }
 
     /// The data directory.

@@ -9,6 +9,8 @@ pub struct Row {
     pub stage: &'static str,
     /// By what.
     pub filled_by: &'static str,
+    /// Volumes in the end; more than one or two where they were small.
+    pub volumes: usize,
     /// Uploads refused as they should be.
     pub refused: u32,
     /// Accounts listed.
@@ -32,16 +34,27 @@ pub struct Row {
 /// Prints all of it to stderr.
 pub fn print(rows: &[Row]) {
     eprintln!(
-        "{:<6} {:<32} {:<14} {:>7} {:>6} {:>9} {:>8} {:>7} {:>9} {:>9}  note",
-        "disk", "stage", "filled by", "refused", "lists", "downloads", "removals", "logins", "uploads s", "ballast s"
+        "{:<6} {:<32} {:<14} {:>7} {:>7} {:>6} {:>9} {:>8} {:>7} {:>9} {:>9}  note",
+        "disk",
+        "stage",
+        "filled by",
+        "volumes",
+        "refused",
+        "lists",
+        "downloads",
+        "removals",
+        "logins",
+        "uploads s",
+        "ballast s"
     );
     let seconds = |taken: Option<f64>| taken.map_or("-".into(), |taken| format!("{taken:.1}"));
     for row in rows {
         eprintln!(
-            "{:<6} {:<32} {:<14} {:>7} {:>6} {:>9} {:>8} {:>7} {:>9} {:>9}  {}",
+            "{:<6} {:<32} {:<14} {:>7} {:>7} {:>6} {:>9} {:>8} {:>7} {:>9} {:>9}  {}",
             row.disk,
             row.stage,
             row.filled_by,
+            row.volumes,
             row.refused,
             row.lists,
             row.downloads,
