@@ -2,6 +2,7 @@
 
 mod clock;
 mod logging;
+mod owner;
 mod restic;
 mod reuse;
 mod secured;
@@ -17,6 +18,8 @@ use crate::service::{self, Policy, Report, Services};
 use crate::store::{self, Known, Options, Store};
 pub use crate::store::{Counts, EXPORT_MAGIC, GivenUp, Imported, MendedFormat};
 use crate::wire::errand::{Errand, Said};
+
+use self::owner::AsOwner;
 
 pub use self::logging::{log_to_stderr, log_to_stderr_up_to};
 pub use self::restic::{Address, Restic, SignIn, serve_restic};
@@ -148,6 +151,7 @@ fn cause_of(error: &store::Error) -> Cause {
 /// Re-reads everything in the data directory, also where nothing can be written.
 pub fn check(config: &Config) -> Result<Report, Error> {
     require_store(config)?;
+    let _owner = enter(config)?;
     let services = services_of(config, open_store(config, Store::open_to_read)?);
     let report = services.check()?;
     services.close()?;
@@ -168,6 +172,7 @@ pub struct Salvaged {
 /// Re-reads everything, mends what can be mended, and re-reads everything once more.
 pub fn salvage(config: &Config) -> Result<Salvaged, Error> {
     require_store(config)?;
+    let _owner = enter(config)?;
     let format = store::mend_format(&config.data, options(config)).map_err(|source| refused(config, source))?;
     let services = open(config)?;
     let forgotten = services.salvage(&services.check()?)?;
@@ -192,6 +197,7 @@ pub struct Rebuilt {
 /// Makes the catalog anew from the volumes; or goes on without the volumes `lost`, which are all that are missing.
 pub fn rebuild(config: &Config, lost: &[u32]) -> Result<Rebuilt, Error> {
     require_store(config)?;
+    let _owner = enter(config)?;
     let (dir, options) = (&config.data, options(config));
     let rebuilt = match lost {
         [] => Store::rebuild(dir, options).map(|store| (store, None)),
@@ -209,6 +215,7 @@ pub fn rebuild(config: &Config, lost: &[u32]) -> Result<Rebuilt, Error> {
 /// Writes everything in the data directory to `out`; what damage made unreadable is told to `left_out`.
 pub fn export(config: &Config, out: &mut dyn Write, left_out: &mut dyn FnMut(&str)) -> Result<Counts, Error> {
     require_store(config)?;
+    let _owner = enter(config)?;
     let store = open_store(config, Store::open_to_read)?;
     let exported = store.export(out, left_out).map_err(Error::Export);
     if let Err(error) = store.close() {
@@ -229,14 +236,25 @@ pub fn import(config: &Config, input: &mut dyn Read) -> Result<Imported, Error> 
 
 /// Does an errand on a store that is there, and closes it in good order whatever came of that.
 pub fn run_errand(config: &Config, errand: Errand, say: &mut dyn FnMut(Said)) -> Result<(), Error> {
-    let services = opened(config)?;
+    require_store(config)?;
+    let _owner = enter(config)?;
+    let services = open(config)?;
     server::run_errand(&services, errand, say);
     Ok(services.close()?)
 }
 
-/// The services of a store that is there, for a command. Whoever asks closes them.
-fn opened(config: &Config) -> Result<Services, Error> {
-    require_store(config)?;
+/// Root works as the owner of the data directory from here on, until what this gives is dropped.
+fn enter(config: &Config) -> Result<AsOwner, Error> {
+    AsOwner::of(&config.data, || {
+        let known = expected(config)?;
+        known.remember(&config.data);
+        Ok(())
+    })
+}
+
+/// Opens the data directory for a process that serves it until its end.
+fn open_to_serve(config: &Config) -> Result<Services, Error> {
+    enter(config)?.for_good();
     open(config)
 }
 
@@ -247,13 +265,22 @@ fn open(config: &Config) -> Result<Services, Error> {
 
 /// Opens the data directory in the way `how`, unless it is not what it was the last time.
 fn open_store(config: &Config, how: fn(&Path, Options) -> Result<Store, store::Error>) -> Result<Store, Error> {
+    // What root remembers nobody else can read, and `enter` has looked at it.
+    let known = if owner::is_acting() { None } else { Some(expected(config)?) };
+    let store = how(&config.data, options(config)).map_err(|source| refused(config, source))?;
+    if let Some(known) = known {
+        known.remember(&config.data);
+    }
+    Ok(store)
+}
+
+/// What is remembered of data directories, which does not speak against this one.
+fn expected(config: &Config) -> Result<Known, Error> {
     let known = Known::at(config.known.clone());
     if !config.new_store {
         known.require(&config.data, config.data_named).map_err(|source| refused(config, source))?;
     }
-    let store = how(&config.data, options(config)).map_err(|source| refused(config, source))?;
-    known.remember(&config.data);
-    Ok(store)
+    Ok(known)
 }
 
 fn options(config: &Config) -> Options {

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::secured::reload_at_hangup;
 use super::serving::{door_if_possible, keep, runtime};
-use super::{Error, open};
+use super::{Error, open_to_serve};
 use crate::config::Config;
 use crate::model::Secret;
 use crate::server::{Listener, Manners, Realm, Tls, Wish};
@@ -80,7 +80,7 @@ pub fn serve_restic(config: &Config, plan: Restic, say: &dyn Fn(&str)) -> Result
     let reloaded = tls.clone();
     let users = users(&plan.sign_in)?;
     let listeners = runtime.block_on(listen(&plan, tls))?;
-    let services = open(config)?;
+    let services = open_to_serve(config)?;
     keep(runtime, services, config, None, |services| {
         let realm = Arc::new(realm(services, &plan, users, say)?);
         if plan.rest_server {

@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
-use super::{Error, open, reuse, secured};
+use super::{Error, open_to_serve, reuse, secured};
 use crate::config::{Config, TlsChoice};
 use crate::model::limits;
 use crate::server::{self, Door, Listener, Settings, Tls, transport};
@@ -35,7 +35,7 @@ pub fn serve(config: &Config, say: &dyn Fn(&str)) -> Result<(), Error> {
     // The address first: a port that is taken must not leave a new store behind.
     let listeners = runtime.block_on(listen(&config.listen))?;
     let given = secured::given(config)?;
-    let services = open(config)?;
+    let services = open_to_serve(config)?;
     keep(runtime, services, config, None, |services| {
         let tls = given.map_or_else(|| secured::own(config), |tls| Ok(Some(tls)))?;
         if let Some(tls) = &tls {
@@ -59,7 +59,7 @@ pub fn serve(config: &Config, say: &dyn Fn(&str)) -> Result<(), Error> {
 /// Holds the store for pumps until nobody came for a while. `ready` is told once, when they can come.
 pub fn hold(config: &Config, ready: impl FnOnce()) -> Result<(), Error> {
     let runtime = runtime()?;
-    let services = open(config)?;
+    let services = open_to_serve(config)?;
     keep(runtime, services, config, Some(limits::HOLDER_IDLE), |_| {
         let door = door(config).map_err(|source| Error::Socket { dir: config.data.clone(), source })?;
         ready();

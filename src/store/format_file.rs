@@ -4,7 +4,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
@@ -137,6 +137,12 @@ pub fn require(dir: &Path) -> Result<(), Error> {
 /// The id of the store in `dir` as its `FORMAT` has it, if there is one that is whole.
 pub fn store_id(dir: &Path) -> Option<String> {
     read(dir).ok().flatten().map(|format| format.store_id)
+}
+
+/// The user and the group whose directory `dir` is: those of its `FORMAT`, or of the copy where that was lost.
+pub fn owner(dir: &Path) -> Option<(u32, u32)> {
+    let file = [FORMAT, COPY].iter().find_map(|name| fs::symlink_metadata(dir.join(name)).ok())?;
+    file.is_file().then(|| (file.uid(), file.gid()))
 }
 
 /// Whether there is a `FORMAT` that is damaged, or was lost from a store that has its copy.

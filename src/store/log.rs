@@ -16,7 +16,7 @@ use super::block;
 use super::error::Error;
 use super::frame::{self, Frame, FrameHeader, FrameKind};
 use super::gaps;
-use super::header::{Footer, VolumeHeader};
+use super::header::VolumeHeader;
 use super::place::{Address, Place};
 use super::shape::Shape;
 use super::volume::Volume;
@@ -220,17 +220,6 @@ impl Log {
             .ok_or_else(|| Error::Damaged { volume: number, reason: "it does not begin with its header".to_owned() })
     }
 
-    /// The footer of a volume: its own, or the one its successor carries. `None` for a volume that is still open.
-    pub fn footer(&self, number: u32) -> Result<Option<Footer>, Error> {
-        match self.own_footer(number)? {
-            Some(footer) => Ok(Some(footer)),
-            None => match self.next_there(number) {
-                Some(next) if self.header(next)?.before.volume == number => self.footer_in_successor(number, next),
-                _ => Ok(None),
-            },
-        }
-    }
-
     /// The header that says where volume `number` ends: the next one's, unless that was begun while `number` was lost.
     pub fn header_behind(&self, number: u32) -> Option<VolumeHeader> {
         self.header(self.next_there(number)?).ok().filter(|header| header.before.volume == number)
@@ -240,37 +229,6 @@ impl Log {
     pub fn next_there(&self, number: u32) -> Option<u32> {
         let volumes = self.volumes.read().unwrap_or_else(PoisonError::into_inner);
         volumes.range(number.saturating_add(1)..).next().map(|(next, _)| *next)
-    }
-
-    /// The footer at a volume's end; present exactly when the volume was sealed in good health.
-    pub fn own_footer(&self, number: u32) -> Result<Option<Footer>, Error> {
-        let volume = self.volume(number)?;
-        let Some(last) = volume.last_block()? else { return Ok(None) };
-        let end = match self.read(Place { volume: number, address: Address::new(last, 0) }) {
-            Ok(end) => end,
-            Err(error) if error.is_damage() => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let (FrameKind::End, Ok(address)) = (end.header.kind, <[u8; 4]>::try_from(&end.stored[..])) else {
-            return Ok(None);
-        };
-        let footer = self.read(Place { volume: number, address: Address(u32::from_le_bytes(address)) })?;
-        Footer::parse(&footer.stored).map(Some)
-    }
-
-    fn footer_in_successor(&self, number: u32, successor: u32) -> Result<Option<Footer>, Error> {
-        let successor = self.volume(successor)?;
-        let mut cursor = Cursor::new(&successor, Address::START);
-        cursor.frame()?;
-        let frame = match cursor.frame() {
-            Ok(frame) => frame,
-            Err(error) if error.is_damage() => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        if frame.header.kind != FrameKind::Footer || frame.header.id.0[..4] != number.to_le_bytes() {
-            return Ok(None);
-        }
-        Footer::parse(&frame.stored).map(Some)
     }
 
     fn touch(&self, number: u32) {

@@ -15,6 +15,7 @@
 
 pub mod durable;
 mod error;
+mod footers;
 mod format_file;
 mod format_mend;
 mod interposed;
@@ -90,6 +91,7 @@ pub use self::catalog::{Catalog, FileEntry, Files, VersionEntry};
 pub use self::check::{DamagedObject, DamagedVersion, Report};
 pub use self::draft::{Draft, NewFrame};
 pub use self::error::Error;
+pub use self::format_file::{owner, require};
 pub use self::format_mend::{MendedFormat, mend_format};
 pub use self::frame::{COMPRESSED, Frame, FrameHeader, FrameKind};
 pub use self::known::Known;
@@ -347,11 +349,6 @@ impl Drop for Store {
             let _ = thread.join();
         }
     }
-}
-
-/// An error unless `dir` holds a store.
-pub fn require(dir: &Path) -> Result<(), Error> {
-    format_file::require(dir)
 }
 
 /// Asks the storage thread to mend the catalog. The catalog holds it weakly: a dropped store has no sender left, and its

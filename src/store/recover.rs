@@ -83,7 +83,11 @@ impl Replay<'_> {
             return Ok((Err((ending, None)), counters, undamaged));
         }
         let volume = self.log.volume(number)?;
-        let footed = self.log.own_footer(number)?.is_some();
+        // One that a crash has lost in part was nobody's to rely on: there is no volume behind this one.
+        let footed = match self.log.own_footer(number) {
+            Err(error) if error.is_damage() => false,
+            own => own?.is_some(),
+        };
         // Blocks behind the end were written and refused; sled would write others under their numbers.
         let ends_there = volume.last_block()?.is_some_and(|last| last < ending.end.block());
         let noted = matches!(found.until, Until::Exactly(end) if end == ending.end);

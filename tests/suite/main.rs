@@ -29,6 +29,7 @@ mod lost_volume;
 mod names;
 mod old_formats;
 mod one_process;
+mod owner;
 mod proxy;
 mod quota;
 mod read_only;

@@ -65,6 +65,15 @@ impl House {
         Self { place, running: None, secrets: Mutex::default(), scratch: AtomicU64::new(0) }
     }
 
+    /// A place that other users of this machine can reach.
+    pub fn reachable() -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        let house =
+            Self { place: TempDir::with_prefix("rbackup-suite-").expect("a directory for the test"), ..Self::empty() };
+        std::fs::set_permissions(house.place.path(), PermissionsExt::from_mode(0o711)).expect("others may pass");
+        house
+    }
+
     /// Starts a server on the data that is there.
     pub fn open(&mut self) {
         self.open_with(&[]);
