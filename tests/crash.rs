@@ -55,6 +55,7 @@ fn acknowledged_data_survive_kill_9() {
             ledger = one_round(&data, ledger, &mut random, &mut kills)
                 .unwrap_or_else(|wrong| panic!("seed {seed}, round {round}, {}:\n{wrong}", place.path().display()));
         }
+        kills.saw(&ledger);
         everything_at_the_end(&data, ledger, seed);
         std::fs::remove_dir_all(&data).expect("remove a store that was verified");
         eprintln!("crash: a store verified, checked and rebuilt, {:.1?} so far", begun.elapsed());
@@ -153,7 +154,8 @@ fn one_round(data: &Path, mut ledger: Ledger, random: &mut Random, kills: &mut K
     let start = if small { Start::on(data).env("RBACKUP_VOLUME_KIB", SMALL_VOLUME_KIB) } else { Start::on(data) };
     let volumes_before = volumes(data);
     let server = start.serve().map_err(|error| format!("start: {error}"))?;
-    let sample = Sample::These(recent_and_some(&ledger, random));
+    // All are listed each time, and in one round of ten all are read.
+    let sample = if random.chance(10) { Sample::All } else { Sample::These(recent_and_some(&ledger, random)) };
     verify(server.address, &mut ledger, &sample).map_err(|wrong| wrong.join("\n"))?;
     // Beside the server: no entry was lost or doubled by what was killed.
     let audit = Start::on(data).run_for(&["audit", "verify"], AUDIT_LIMIT);

@@ -169,6 +169,25 @@ fn every_example_configuration_is_one() {
     assert!(seen > 0, "examples/config has a configuration");
 }
 
+#[test]
+fn unsafe_code_stands_where_the_security_policy_says() {
+    let policy = read(&top().join("SECURITY.md"));
+    let named = |path: &str| policy.contains(&format!("`{path}`"));
+    let strays = |path: &str, text: &str| {
+        let code = rust::code_only(text);
+        code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe") && !named(path)
+    };
+    assert!(strays("src/model/id.rs", "fn f() { unsafe { g() } }"), "planted: a file that the policy does not name");
+    assert!(
+        !strays("src/model/id.rs", "// unsafe\n#![forbid(unsafe_code)]"),
+        "neither a comment nor the lint is unsafe"
+    );
+    let sources = files(&top().join("src"));
+    let name = |path: &PathBuf| path.strip_prefix(top()).expect("below the top").to_string_lossy().into_owned();
+    let found: Vec<String> = sources.iter().filter(|path| strays(&name(path), &read(path))).map(name).collect();
+    assert_eq!(found, [""; 0], "unsafe, and not named in SECURITY.md");
+}
+
 /// Runs a rule over every file of `src/`.
 fn hold(rule: fn(&str, &str) -> Vec<String>) {
     let sources = files(&top().join("src"));

@@ -52,6 +52,11 @@ fn a_large_file_needs_little_memory() {
     assert_eq!(got, (noise.bytes, sent.hash.clone()), "the download is not what was sent");
     assert_eq!(sent.hash, noise.sha256(), "the server's hash is not ours");
     eprintln!("large: {:.3} bytes on disk per byte stored (volumes)", stored as f64 / noise.bytes as f64);
+    assert!(
+        stored < noise.bytes / 100 * 103,
+        "about one byte on disk per byte stored, not {stored} for {}",
+        noise.bytes
+    );
     assert!(server.stop().expect("it stops when asked").success());
 }
 
