@@ -8,6 +8,7 @@ use super::noise::percent_encoded;
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,17 +62,19 @@ impl House {
 
     /// A place for a data directory, and no server.
     pub fn empty() -> Self {
-        let place = TempDir::with_prefix_in("suite-", env!("CARGO_TARGET_TMPDIR")).expect("a directory for the test");
-        Self { place, running: None, secrets: Mutex::default(), scratch: AtomicU64::new(0) }
+        Self::in_place(TempDir::with_prefix_in("suite-", env!("CARGO_TARGET_TMPDIR")))
     }
 
-    /// A place that other users of this machine can reach.
+    /// The same where other users of this machine can reach it.
     pub fn reachable() -> Self {
-        use std::os::unix::fs::PermissionsExt;
-        let house =
-            Self { place: TempDir::with_prefix("rbackup-suite-").expect("a directory for the test"), ..Self::empty() };
+        let house = Self::in_place(TempDir::with_prefix("rbackup-suite-"));
         std::fs::set_permissions(house.place.path(), PermissionsExt::from_mode(0o711)).expect("others may pass");
         house
+    }
+
+    fn in_place(made: std::io::Result<TempDir>) -> Self {
+        let place = made.expect("a directory for the test");
+        Self { place, running: None, secrets: Mutex::default(), scratch: AtomicU64::new(0) }
     }
 
     /// Starts a server on the data that is there.
