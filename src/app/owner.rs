@@ -38,10 +38,7 @@ impl AsOwner {
         let others = getgroups().unwrap_or_default().into_iter().map(|group| group.as_raw()).collect();
         let as_owner = Self { before: Some(Groups { effective: getegid().as_raw(), others }) };
         Ok(match become_user(user, group, &[group]) {
-            Ok(()) => {
-                tracing::info!(user, group, "root works as the owner of the data directory");
-                as_owner
-            }
+            Ok(()) => as_owner,
             // A container may keep root from it. What was begun is undone by the drop.
             Err(error) => {
                 tracing::warn!(%error, user, "cannot become the owner of the data directory: what is made in it now belongs to root");
@@ -52,7 +49,9 @@ impl AsOwner {
 
     /// Stays so for as long as the process lasts.
     pub fn for_good(mut self) {
-        self.before = None;
+        if self.before.take().is_some() {
+            tracing::info!(user = geteuid().as_raw(), "root works as the owner of the data directory");
+        }
     }
 }
 

@@ -192,6 +192,58 @@ fn a_store_of_format_1_with_an_audit_log_says_what_it_said() {
     assert_eq!(house.run(&["audit", "verify", "--head", &head]).status.code(), Some(0), "it goes on where it was");
 }
 
+/// Volumes that ended in good order, one that is lost and was given up, a frame that is damaged and was noticed, an account and a repository
+/// that were removed: all of it came later, under the same number of the format.
+#[test]
+fn a_store_of_format_1_that_lost_a_volume_keeps_the_rest() {
+    let stored = stored().with_file_name("format-1-sealed");
+    let listed: Value =
+        serde_json::from_str(&std::fs::read_to_string(stored.join("anna.json")).expect("the list")).expect("JSON");
+    let mut house = copy_of(&stored);
+    for words in [&["check", "--json"][..], &["rebuild"], &["check", "--json"]] {
+        house.open();
+        let anna = signed_in(&house, "a device of today", ANNA);
+        assert_eq!(Value::Array(house.files(&anna)), listed);
+        for version in [1, 2, 3, 7, 10, 11, 12] {
+            assert_eq!(house.get(&anna, version).len(), 30_000);
+        }
+        for version in [4, 5, 6, 8] {
+            house.download(&anna.session, version).refused(500, "damaged");
+        }
+        house.login(Way::Form, "pc", "bert", "an old password").refused(401, "bad_credentials");
+        let get = |path: &str| house.curl(&format!("/restic/{path}")).args(["-u", "anna:an old password"]).send();
+        assert_eq!(get("photos/config").expect(200).text(), "config of photos");
+        let object = "7fad9a59e399b16a7cd1fa0a64d48bd332e39380e90915257151c3b6a8b74dc3";
+        assert_eq!(sha256_hex(&get(&format!("photos/data/{object}")).expect(200).body), object);
+        assert_eq!(get("old/config").status, 404);
+        house.stop();
+        let ran = house.run(words);
+        assert_eq!(ran.status.code(), Some(15), "{ran:?}");
+        if let Ok(report) = serde_json::from_slice::<Value>(&ran.stdout) {
+            let named = report["damaged"].as_array().expect("a list").iter();
+            assert_eq!(named.map(|one| one["version"].as_u64()).collect::<Vec<_>>(), [4, 5, 6, 8].map(Some));
+        }
+    }
+}
+
+/// What was noticed then is remembered: the same content again makes the old version whole.
+#[test]
+fn damage_that_was_noticed_in_format_1_heals_today() {
+    let stored = stored().with_file_name("format-1-sealed");
+    let content = std::fs::read(stored.join("f8")).expect("the content of version 8");
+    for noticed in [true, false] {
+        let mut house = copy_of(&stored);
+        if !noticed {
+            std::fs::remove_file(house.data().join("suspects")).expect("planted: nothing was noticed");
+        }
+        house.open();
+        let anna = signed_in(&house, "a device of today", ANNA);
+        house.put(&anna, "/again", &content);
+        let answer = house.download(&anna.session, 8);
+        assert_eq!(answer.status == 200 && answer.body == content, noticed, "{}", answer.status);
+    }
+}
+
 /// Planted: with a volume missing the same comparison must fail.
 #[test]
 fn a_store_that_lost_its_first_volume_does_not_pass() {
