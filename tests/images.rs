@@ -26,6 +26,18 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+/// Each kind of call that changes a directory, made by programs that are not ours.
+#[test]
+fn the_recorder_sees_every_kind_of_call() {
+    let place = Place::in_memory("recorder-kinds");
+    let shim = recording::build_shim(place.path());
+    let recording = recording::record_programs(&place.path().join("data"), &shim);
+    let differences = replay(&recording, None).differences(&recording.at_the_end);
+    assert!(differences.is_empty(), "replayed and real differ:\n{}", differences.join("\n"));
+    let seen = hide_one_of_each(&recording);
+    assert_eq!(seen, KINDS.map(|(name, _)| name), "a kind was not made, or its absence does not show");
+}
+
 /// The recorder's proof: what it saw, done again, is the directory, byte by byte; and with one call hidden it is not.
 #[test]
 fn the_recorder_sees_everything() {
@@ -35,13 +47,17 @@ fn the_recorder_sees_everything() {
     std::fs::create_dir(&data).expect("a directory for the data");
     let mut ledger = kit::ledger::Ledger::default();
     ledger.add_device("laptop", "anna");
+    let mut seen = Vec::new();
     for (life, volumes) in [Volumes::Usual, Volumes::Small, Volumes::Usual].into_iter().enumerate() {
         let (recording, after) =
             recording::record(&data, &shim, ledger, run_seed("images, recorder"), (volumes, End::Stopped));
         ledger = after;
         let differences = replay(&recording, None).differences(&recording.at_the_end);
         assert!(differences.is_empty(), "life {life}: replayed and real differ:\n{}", differences.join("\n"));
-        hide_one_of_each(&recording);
+        seen.extend(hide_one_of_each(&recording));
+    }
+    for name in MADE_BY_THE_SERVER {
+        assert!(seen.contains(&name), "the server made no {name} call, so hiding one was not tried: {seen:?}");
     }
 }
 
@@ -153,15 +169,25 @@ fn replay(recording: &Recording, hidden: Option<usize>) -> Tree {
 
 type IsKind = fn(&Call) -> bool;
 
-/// For each kind of call there is one near the end whose absence shows (others may be overwritten later).
-fn hide_one_of_each(recording: &Recording) {
-    let kinds: [(&str, IsKind); 4] = [
-        ("write", |call| matches!(call, Call::Write { .. })),
-        ("create", |call| matches!(call, Call::Create { .. })),
-        ("rename", |call| matches!(call, Call::Rename { .. })),
-        ("mkdir", |call| matches!(call, Call::Mkdir { .. })),
-    ];
-    for (name, is_kind) in kinds {
+/// What changes a directory.
+const KINDS: [(&str, IsKind); 8] = [
+    ("write", |call| matches!(call, Call::Write { .. })),
+    ("create", |call| matches!(call, Call::Create { .. })),
+    ("rename", |call| matches!(call, Call::Rename { .. })),
+    ("mkdir", |call| matches!(call, Call::Mkdir { .. })),
+    ("truncate", |call| matches!(call, Call::Truncate { .. })),
+    ("fallocate", |call| matches!(call, Call::Allocate { .. })),
+    ("unlink or rmdir", |call| matches!(call, Call::Remove { .. })),
+    ("link", |call| matches!(call, Call::Link { .. })),
+];
+
+/// Those of them that the server makes in any life.
+const MADE_BY_THE_SERVER: [&str; 5] = ["write", "create", "rename", "mkdir", "unlink or rmdir"];
+
+/// For each kind of call there is one near the end whose absence shows (others may be overwritten later). Gives the kinds that were made.
+fn hide_one_of_each(recording: &Recording) -> Vec<&'static str> {
+    let mut made = Vec::new();
+    for (name, is_kind) in KINDS {
         let all: Vec<usize> =
             (0..recording.log.len()).rev().filter(|index| is_kind(&recording.log.call(*index))).take(40).collect();
         let noticed = all.iter().find(|index| replay(recording, Some(**index)) != recording.at_the_end);
@@ -174,5 +200,7 @@ fn hide_one_of_each(recording: &Recording) {
             "recorder: {name}: {}",
             noticed.map_or("none made".into(), |index| format!("hiding call {index} shows"))
         );
+        made.extend(noticed.map(|_| name));
     }
+    made
 }

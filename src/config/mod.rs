@@ -303,6 +303,15 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_is_ours_when_it_or_the_one_it_would_lie_in_can_be_written() {
+        let place = tempfile::tempdir().expect("a directory");
+        let below = |path: &str| is_ours(&place.path().join(path));
+        assert!(is_ours(place.path()) && below("missing"));
+        assert!(!below("missing/deeper"), "nobody made the directory it would lie in");
+        assert!(!place.path().join("missing").exists(), "it was only asked");
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused_with_the_key() {
         for (text, expected) in [
             ("[server]\nlistenn = 1", "unknown field `listenn`"),

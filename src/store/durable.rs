@@ -106,3 +106,24 @@ pub fn remove_half_snapshots(dir: &Path) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Planted: a build in which the one, the other or neither of our calls is the one that sled reaches.
+    #[test]
+    fn a_count_that_stands_still_was_not_reached() {
+        let before = Reached { syncs: 4, reads: 6 };
+        let reached = |syncs, reads| Reached { syncs, reads }.is_beyond(&before);
+        assert!(reached(5, 7));
+        assert!(!reached(4, 7) && !reached(5, 6) && !reached(4, 6));
+    }
+
+    #[test]
+    fn sled_reaches_our_calls_in_this_build() {
+        let place = tempfile::tempdir().expect("a directory");
+        assert!(self_test(place.path()).expect("it runs"));
+        assert!(!place.path().join(SELF_TEST).exists(), "it leaves nothing");
+    }
+}

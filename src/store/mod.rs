@@ -54,6 +54,8 @@ mod aside;
 mod check;
 mod clean;
 mod commit;
+#[cfg(test)]
+mod described;
 mod draft;
 pub mod fuzzing;
 mod gaps;

@@ -1,7 +1,8 @@
 //! A disk that fails: it turns read-only under the server, or its device answers with EIO.
 //!
 //! While it fails, a change is refused (503, or 507 where the system says so) and a read gives the right bytes or 503, never
-//! other bytes. What was refused may turn out to be there, for nobody can tell once a sync has failed; what was
+//! other bytes; each refusal is a sentence. Some reads are right on a device that fails, and all of them on a disk that is only
+//! read-only. What was refused may turn out to be there, for nobody can tell once a sync has failed; what was
 //! acknowledged must be there when the disk is well again.
 
 use super::flood::Flood;
@@ -38,7 +39,7 @@ pub fn turns_read_only(site: &mut Site, row: &mut Row) -> Result<(), String> {
     let young = site.ledger.versions.len() - before.versions.len();
     site.ledger.doubt_since(&before);
     row.note = format!("{young} acknowledged while it failed;");
-    while_failing(site, row)?;
+    while_failing(site, row, Readable::All)?;
     heals(site)
 }
 
@@ -57,13 +58,42 @@ pub fn device_fails(site: &mut Site, row: &mut Row) -> Result<(), String> {
         return Err(format!("on a failing device an upload was answered with {status} {body}"));
     }
     row.refused += flooded.refusals.len() as u32;
-    while_failing(site, row)?;
+    while_failing(site, row, Readable::Some)?;
     site.disk.enlarge_device(DEVICE_ROOM_BYTES);
     heals(site)
 }
 
+/// What can be read while a disk fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Readable {
+    /// Whatever the device still gives.
+    Some,
+    /// Everything: nothing is written to read.
+    All,
+}
+
+/// How the reads of everything ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reads {
+    /// With the right bytes.
+    pub right: u32,
+    /// With an honest error.
+    pub unavailable: u32,
+}
+
+impl Reads {
+    fn require(self, readable: Readable) -> Result<(), String> {
+        match (self.right, self.unavailable) {
+            (0, _) => Err(format!("nothing can be read any more: {self:?}")),
+            (_, 0) => Ok(()),
+            _ if readable == Readable::Some => Ok(()),
+            _ => Err(format!("reads need no write, and some are refused: {self:?}")),
+        }
+    }
+}
+
 /// Nothing is acknowledged any more, and nothing is read wrong.
-fn while_failing(site: &mut Site, row: &mut Row) -> Result<(), String> {
+fn while_failing(site: &mut Site, row: &mut Row, readable: Readable) -> Result<(), String> {
     if !site.ledger.complaints.is_empty() {
         return Err(site.ledger.complaints.join("; "));
     }
@@ -72,7 +102,7 @@ fn while_failing(site: &mut Site, row: &mut Row) -> Result<(), String> {
             return Err("the server ended by itself".into());
         }
         changes_are_refused(site, row, attempt)?;
-        reads_are_right(site, row)?;
+        reads_are_right(site, row)?.require(readable)?;
     }
     Ok(())
 }
@@ -100,19 +130,46 @@ fn changes_are_refused(site: &mut Site, row: &mut Row, attempt: u64) -> Result<(
 
 fn refused<T: std::fmt::Debug>(what: &str, answer: Result<T, Failure>, row: &mut Row) -> Result<(), String> {
     match answer {
-        Err(Failure::Refused(503 | 507, _)) => {
+        Err(Failure::Refused(503 | 507, body)) => {
             row.refused += 1;
-            Ok(())
+            is_honest(&body, &["unavailable", "no_space"]).map_err(|wrong| format!("{what}: {wrong}"))
         }
         other => Err(format!("{what} on a failing disk was answered with {other:?}")),
     }
 }
 
-/// Lists and downloads: right, or 503. Counts the right ones and gives how many were not to be had.
-pub fn reads_are_right(site: &mut Site, row: &mut Row) -> Result<u32, String> {
+/// A refusal with one of these codes and a sentence for people.
+fn is_honest(body: &str, codes: &[&str]) -> Result<(), String> {
+    let told: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+    let (code, sentence) = (told["code"].as_str().unwrap_or(""), told["error"].as_str().unwrap_or(""));
+    if codes.contains(&code) && sentence.contains(' ') && sentence.ends_with('.') {
+        return Ok(());
+    }
+    Err(format!("a refusal with one of the codes {codes:?} and a sentence was wanted, and it is {body}"))
+}
+
+/// Planted: refusals without a sentence, and reads of which none, or not all, are right.
+#[test]
+fn a_disk_that_gives_nothing_more_is_noticed() {
+    let honest = r#"{"code":"unavailable","error":"The storage refused; nothing was changed."}"#;
+    assert_eq!(is_honest(honest, &["unavailable"]), Ok(()));
+    for body in ["", "503", r#"{"code":"unavailable"}"#, r#"{"code":"unavailable","error":"refused"}"#] {
+        is_honest(body, &["unavailable"]).expect_err(body);
+    }
+    is_honest(honest, &["no_space"]).expect_err("another code");
+    let reads = |right, unavailable| Reads { right, unavailable };
+    assert_eq!((reads(9, 0).require(Readable::All), reads(9, 4).require(Readable::Some)), (Ok(()), Ok(())));
+    reads(9, 1).require(Readable::All).expect_err("a read-only disk can be read");
+    for readable in [Readable::Some, Readable::All] {
+        reads(0, 9).require(readable).expect_err("every read is refused");
+    }
+}
+
+/// Lists and downloads: right, or 503, counted.
+pub fn reads_are_right(site: &mut Site, row: &mut Row) -> Result<Reads, String> {
     let mut wire = site.wire()?;
     let versions = site.ledger.versions.clone();
-    let (mut right, mut unavailable) = (0, 0);
+    let Reads { mut right, mut unavailable } = Reads::default();
     for (device, about) in site.ledger.devices.clone() {
         let (Some(session), false) = (about.session, about.unsure) else { continue };
         match api::list(&mut wire, &session) {
@@ -125,7 +182,10 @@ pub fn reads_are_right(site: &mut Site, row: &mut Row) -> Result<u32, String> {
                     return Err(format!("version {id} is missing in a list on a failing disk"));
                 }
             }
-            Err(Failure::Refused(503, _)) => unavailable += 1,
+            Err(Failure::Refused(503, body)) => {
+                is_honest(&body, &["unavailable"]).map_err(|wrong| format!("a list: {wrong}"))?;
+                unavailable += 1;
+            }
             Err(failure) => return Err(format!("a list on a failing disk: {failure}")),
         }
         let own = versions.iter().filter(|(_, one)| one.file.0 == device && one.fate == Fate::Live);
@@ -141,14 +201,15 @@ pub fn reads_are_right(site: &mut Site, row: &mut Row) -> Result<u32, String> {
     }
     row.downloads += right;
     row.note += &format!(" {right} reads right, {unavailable} times 503;");
-    Ok(unavailable)
+    Ok(Reads { right, unavailable })
 }
 
 /// True for the right bytes, false for an honest error: 503, or an answer that is cut where the disk fails.
 fn read(wire: &mut Connection, session: &str, version: u64, hash: &str) -> Result<bool, String> {
     match api::download(wire, session, version) {
         Ok((_, got)) if got == hash => Ok(true),
-        Err(Failure::Refused(503, _) | Failure::Cut(_)) => Ok(false),
+        Err(Failure::Cut(_)) => Ok(false),
+        Err(Failure::Refused(503, body)) => is_honest(&body, &["unavailable"]).map(|()| false),
         other => Err(format!("version {version} on a failing disk: {other:?}, and its hash is {hash}")),
     }
 }

@@ -44,7 +44,7 @@ fn only_reads_go_on(site: &mut Site, row: &mut Row) -> Result<(), String> {
     row.used_up = true;
     row.note += ", no ballast was left";
     new_data_is_refused(site, row)?;
-    match reads_are_right(site, row)? {
+    match reads_are_right(site, row)?.unavailable {
         0 => Ok(()),
         unavailable => Err(format!("{unavailable} reads were refused on a full disk")),
     }

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The files of a whole ballast.
-const BALLAST_FILES: usize = 16;
+pub const BALLAST_FILES: usize = 16;
 /// What a ballast has on a disk of these sizes.
 pub const BALLAST_BYTES: u64 = 4 << 20;
 /// A ballast is whole again so long after there is room: 15 s on a machine with nothing else to do; the table shows it.

@@ -3,7 +3,7 @@
 use super::flood::{Flood, Flooded};
 use super::foreign::{self, Filling};
 use super::probe::{live, new_data_is_refused, while_full, while_full_or_used_up};
-use super::site::{BALLAST_BYTES, Site, says_no_room};
+use super::site::{BALLAST_BYTES, BALLAST_FILES, Site, says_no_room};
 use super::table::Row;
 use crate::kit::api::{self, Failure};
 use crate::kit::ledger::{Claim, Fate};
@@ -84,7 +84,37 @@ fn nothing_stored(site: &mut Site, filling: Filling, row: &mut Row) -> Result<()
 fn between_uploads(site: &mut Site, filling: Filling, row: &mut Row) -> Result<(), String> {
     with_some_data(site)?;
     site.fill(filling);
+    if filling == Filling::Bytes {
+        one_removal_takes_a_step(site, row)?;
+    }
     while_full(site, row)
+}
+
+/// The first change on a full disk: some of the ballast goes for it, and most of the work that it is kept for is still to come.
+fn one_removal_takes_a_step(site: &mut Site, row: &mut Row) -> Result<(), String> {
+    let version = *live(site).first().ok_or("nothing is stored")?;
+    let mut wire = site.wire()?;
+    site.remove(&mut wire, version, false).map_err(|failure| format!("the first removal on a full disk: {failure}"))?;
+    row.removals += 1;
+    let (files, _) = site.ballast();
+    row.note += &format!(" {files} files of ballast after the first removal;");
+    is_a_step(files)
+}
+
+fn is_a_step(files_left: usize) -> Result<(), String> {
+    match files_left {
+        0 => Err("all of the ballast was given up for one removal".into()),
+        1..BALLAST_FILES => Ok(()),
+        _ => Err("the disk is full, and none of the ballast was given up".into()),
+    }
+}
+
+/// Planted: all of it at once, and nothing.
+#[test]
+fn a_ballast_that_is_not_given_up_in_steps_is_noticed() {
+    assert_eq!((is_a_step(1), is_a_step(BALLAST_FILES - 1)), (Ok(()), Ok(())));
+    is_a_step(0).expect_err("all of it");
+    is_a_step(BALLAST_FILES).expect_err("nothing");
 }
 
 /// Half of a file of 24 MiB is sent, then the disk is full, then the rest comes.

@@ -157,6 +157,31 @@ pub fn record(
     (Recording { base, before, log, placed, at_the_end: Tree::read(data) }, after)
 }
 
+/// One call of each kind, and what is left of it is there to be seen.
+const PROGRAMS: &str = "set -e
+    mkdir kept gone
+    printf 'some bytes' >kept/file
+    printf 'more bytes' >kept/before
+    printf 'other bytes' >gone/file
+    ln kept/file kept/link
+    truncate -s 5 kept/file
+    fallocate -l 9000 kept/room
+    mv kept/before kept/after
+    rm gone/file
+    rmdir gone";
+
+/// What a shell and the programs of every Debian do below `data`, which is made.
+pub fn record_programs(data: &Path, shim: &Path) -> Recording {
+    std::fs::create_dir(data).expect("a directory for the programs");
+    let (base, log_path) = (tree::inodes(data), data.with_extension("calls"));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", PROGRAMS]).current_dir(data);
+    shell.env("LD_PRELOAD", shim).env("RBACKUP_RECORD_DIR", data).env("RBACKUP_RECORD_LOG", &log_path);
+    assert!(shell.status().is_ok_and(|status| status.success()), "sh, coreutils and util-linux do their work");
+    let log = Log::read(&log_path);
+    Recording { base, before: Ledger::default(), log, placed: Vec::new(), at_the_end: Tree::read(data) }
+}
+
 struct Client<'a> {
     wire: Connection,
     device: String,

@@ -3,7 +3,7 @@
 use crate::support::House;
 use crate::support::house::program;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
 fn run(words: &[&str]) -> Output {
     program().args(words).output().expect("the program runs")
@@ -153,13 +153,54 @@ fn a_planted_secret_in_the_log_would_be_seen() {
     house.forget_secrets();
 }
 
+/// `rbackup`, and not a word more, run by `wrapper`, in an environment that is the test's own.
+fn bare(house: &House, wrapper: &[&str], environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(wrapper[0]);
+    command.args(&wrapper[1..]).arg(env!("CARGO_BIN_EXE_rbackup")).env_clear().stdin(Stdio::null());
+    command.env("PATH", std::env::var_os("PATH").expect("a PATH")).env("RBACKUP_LISTEN", "127.0.0.1:0");
+    command.env("RBACKUP_STATE_DIR", house.beside("home/state")).envs(environment.iter().copied());
+    command
+}
+
+/// The user's place where the system's is not ours to write, the system's where it is.
+#[test]
+fn alone_it_serves_the_directory_that_is_the_default() {
+    const NOBODY: [&str; 6] = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
+    // A /var/lib of its own, which goes with it.
+    const ROOT: [&str; 5] = ["unshare", "--mount", "sh", "-c", "mount -t tmpfs tmpfs /var/lib && exec \"$0\""];
+    let house = House::reachable();
+    let home = house.beside("home");
+    std::fs::create_dir(&home).expect("a home");
+    std::os::unix::fs::chown(&home, Some(65534), Some(65534)).expect("nobody's home");
+    let home = home.to_str().expect("a plain path");
+    let elsewhere = format!("{home}/elsewhere");
+    let rows: [(&[&str], &[(&str, &str)], String); 4] = [
+        (&NOBODY, &[("HOME", home)], format!("{home}/.local/share/rbackup")),
+        (&NOBODY, &[("HOME", home), ("XDG_DATA_HOME", "")], format!("{home}/.local/share/rbackup")),
+        (&NOBODY, &[("HOME", home), ("XDG_DATA_HOME", &elsewhere)], format!("{elsewhere}/rbackup")),
+        (&ROOT, &[("HOME", home), ("XDG_DATA_HOME", &elsewhere)], "/var/lib/rbackup".to_owned()),
+    ];
+    for (wrapper, environment, data) in rows {
+        let line = first_line(bare(&house, wrapper, environment));
+        assert!(line.contains(" listening on http://127.0.0.1:"), "{wrapper:?} {environment:?}: {line:?}");
+        assert!(line.ends_with(&format!("(data: {data})\n")), "{wrapper:?} {environment:?}: {line:?}");
+    }
+    let ended = bare(&house, &NOBODY, &[]).output().expect("it runs");
+    assert_eq!(ended.status.code(), Some(2), "{}", stderr(&ended));
+    assert!(stderr(&ended).contains("no data directory"), "{}", stderr(&ended));
+}
+
 /// Whether it says that it listens; it is ended either way.
-fn starts(mut command: std::process::Command) -> bool {
+fn starts(command: Command) -> bool {
+    first_line(command).contains(" listening on ")
+}
+
+/// What it says first; it is ended then.
+fn first_line(mut command: Command) -> String {
     use std::io::{BufRead, BufReader};
-    let spawned = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn();
-    let mut child = spawned.expect("the program starts");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
     let mut line = String::new();
     let _ = child.stdout.take().map(|stdout| BufReader::new(stdout).read_line(&mut line));
     let _ = (child.kill(), child.wait());
-    line.contains(" listening on ")
+    line
 }

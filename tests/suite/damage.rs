@@ -42,14 +42,18 @@ fn flip(path: &Path, offset: u64) {
     file.seek(SeekFrom::Start(offset)).and_then(|_| file.write_all(&[byte[0] ^ 0x10])).expect("flip a bit");
 }
 
-/// Whether a number stands anywhere in a JSON value.
-fn holds(value: &Value, number: u64) -> bool {
-    match value {
-        Value::Number(held) => held.as_u64() == Some(number),
-        Value::Array(items) => items.iter().any(|item| holds(item, number)),
-        Value::Object(fields) => fields.values().any(|item| holds(item, number)),
-        _ => false,
-    }
+/// What `check --json` says of damage, which ends it with 15.
+#[track_caller]
+fn damage_found(house: &House) -> Value {
+    let ran = house.run(&["check", "--json"]);
+    assert_eq!(ran.status.code(), Some(15), "{ran:?}");
+    serde_json::from_slice(&ran.stdout).expect("check --json prints JSON")
+}
+
+/// The versions that such a report names.
+fn versions_named(report: &Value) -> Vec<u64> {
+    let named = report["damaged"].as_array().expect("a list");
+    named.iter().map(|it| it["file_version_id"].as_u64().expect("a version's id")).collect()
 }
 
 #[test]
@@ -73,11 +77,8 @@ fn a_healthy_store_checks_clean_and_says_what_it_read() {
 #[test]
 fn a_flipped_bit_is_found_and_the_touched_version_named() {
     let it = flipped();
-    let ran = it.house.run(&["check", "--json"]);
-    assert_eq!(ran.status.code(), Some(15), "{ran:?}");
-    let report: Value = serde_json::from_slice(&ran.stdout).expect("check --json prints JSON");
-    let damaged = &report["damaged"];
-    assert!(damaged.as_array().is_some_and(|items| !items.is_empty()) && holds(damaged, it.large), "{report}");
+    let report = damage_found(&it.house);
+    assert_eq!(versions_named(&report), [it.large], "this one, and none of the twenty around it: {report}");
     let ran = it.house.run(&["check"]);
     assert_eq!(ran.status.code(), Some(15), "{ran:?}");
     let said = String::from_utf8_lossy(&ran.stdout).into_owned() + &String::from_utf8_lossy(&ran.stderr);
@@ -132,12 +133,30 @@ fn a_volume_that_cannot_be_looked_at_stops_the_start_and_is_kept() {
 
 /// A house that stopped in good order, two files, and a flipped bit in the record of the second.
 fn with_a_damaged_record() -> (House, Member) {
+    with_a_damaged_record_in(Volume::Open)
+}
+
+/// Where a record lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Volume {
+    /// In the volume that is written.
+    Open,
+    /// In one that a crash has ended.
+    Ended,
+}
+
+fn with_a_damaged_record_in(volume: Volume) -> (House, Member) {
     let mut house = House::start();
     let member = house.member("anna", "laptop");
     house.put(&member, "/the first", &noise(1, 1000));
     house.put(&member, "/the second", &noise(2, 1000));
+    if volume == Volume::Ended {
+        house.kill();
+        house.open();
+    }
     house.stop();
-    let db = largest_db(&house.data().join("volumes"));
+    let name = if volume == Volume::Ended { "db.crashed" } else { "db" };
+    let db = house.data().join("volumes/00000001").join(name);
     let bytes = std::fs::read(&db).expect("read the volume");
     let name = b"/the second";
     let at = bytes.windows(name.len()).rposition(|window| window == name).expect("names are in the clear");
@@ -153,6 +172,28 @@ fn a_damaged_record_is_not_forgotten_at_a_later_start() {
         house.open();
         assert_eq!(house.files(&member).len(), 2, "start {start}");
         house.stop();
+    }
+}
+
+/// The catalog has its rows, so nobody but `check` would ever read it again.
+#[test]
+fn check_finds_a_damaged_record() {
+    for volume in [Volume::Open, Volume::Ended] {
+        let (mut house, member) = with_a_damaged_record_in(volume);
+        let report = damage_found(&house);
+        let places = report["damaged_places"].as_array().expect("a list");
+        let is_named = |place: &Value| place.as_str().is_some_and(|place| place.starts_with("volume 1 block "));
+        assert!(places.iter().any(is_named), "{volume:?}: {report}");
+        // The second's only chunk may lie in the same block.
+        assert!(versions_named(&report).iter().all(|id| *id == 2), "{volume:?}: {report}");
+        let said = house.run(&["check"]);
+        assert_eq!(said.status.code(), Some(15), "{volume:?}: {said:?}");
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        assert!(said.contains("damaged: volume 1 block "), "{volume:?}: {said}");
+        house.open();
+        assert_eq!(house.files(&member).len(), 2, "{volume:?}: the catalog has it");
+        house.stop();
+        damage_found(&house);
     }
 }
 

@@ -179,7 +179,10 @@ fn a_folder_with_hard_names_is_sent_once_and_comes_back_whole() {
     age(&folder, "2020-02-02 02:02:02 UTC");
     age(&folder.join("tab\t"), "1970-01-01 00:00:00 UTC");
     let folder_word = folder.to_string_lossy();
-    assert!(said(&house, "backup-folder.sh", &[&folder_word]).starts_with("25 files: 25 sent"));
+    let sent = run(&house, "backup-folder.sh", &[&folder_word]);
+    assert!(sent.status.success() && sent.stdout.starts_with(b"25 files: 25 sent"), "{}", both(&sent));
+    let progress = String::from_utf8_lossy(&sent.stderr);
+    assert!(progress.contains("25 of 25 files, 0.2 MB of 0.2 MB, "), "it says how far it is: {progress}");
     assert!(said(&house, "backup-folder.sh", &[&folder_word]).contains("0 sent (0.0 MB), 25 unchanged"));
     let target = house.beside("back");
     assert!(
@@ -358,7 +361,8 @@ fn no_secret_stands_in_a_command_line() {
     let session = std::fs::read_to_string(house.beside("home/.config/rbackup/session")).expect("the session file");
     let session = session.lines().next().unwrap_or_default();
     let told = std::fs::read_to_string(told).expect("what the shims were told");
-    assert!(told.lines().count() > 10 && told.contains("--parallel"), "{told}");
+    assert!(told.lines().count() > 10, "{told}");
+    assert_eq!(told.matches("--parallel --parallel-max 12 ").count(), 2, "sent and restored many at once: {told}");
     for secret in [session, &member.session, &member.password] {
         assert!(!told.contains(secret), "a secret in a command line");
     }

@@ -33,9 +33,11 @@ impl Machine {
         Machine(place)
     }
 
+    /// With no tools of an earlier run, which would hide what is missing.
     fn run(&self, words: &[&str]) -> Output {
         let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run"));
-        command.args(words).env("PATH", self.0.path()).output().expect("tests/run runs")
+        let tools = self.0.path().join("no tools yet");
+        command.args(words).env("PATH", self.0.path()).env("RBACKUP_TOOLS", tools).output().expect("tests/run runs")
     }
 }
 
@@ -66,6 +68,7 @@ fn a_package_that_cannot_be_had_fails_it() {
     let refusing = ("apt-get", "echo 'no network' >&2; exit 100");
     fails(&Machine::without(&["restic"], &[refusing]), &["tools"], "stage tools FAILED");
     fails(&Machine::without(&["chromium"], &[refusing]), &["web"], "stage web FAILED");
+    fails(&Machine::without(&["python3"], &[refusing]), &["openapi"], "stage openapi FAILED");
     // One that believes to have installed it, and has not.
     fails(&Machine::without(&["restic"], &[("apt-get", "exit 0")]), &["tools"], "restic is still missing");
     fails(&Machine::without(&["npm"], &[("apt-get", "exit 0")]), &["web"], "npm is still missing");
@@ -81,4 +84,14 @@ fn without_root_it_says_so() {
 fn a_stage_that_fails_ends_it_and_an_unknown_one_does_not_begin_it() {
     fails(&Machine::without(&[], &[("cargo", "exit 101")]), &["format", "tools"], "stage format FAILED");
     fails(&Machine::without(&[], &[]), &["tools", "nonsense"], "no stage nonsense");
+}
+
+/// What comes from PyPI and crates.io, on a machine that reaches neither.
+#[test]
+fn a_tool_that_cannot_be_had_fails_it() {
+    let refusing = ("apt-get", "exit 100");
+    let alone = Machine::without(&[], &[refusing, ("python3", "echo 'no network' >&2; exit 1")]);
+    fails(&alone, &["openapi"], "schemathesis cannot be had from PyPI");
+    fails(&alone, &["openapi"], "stage openapi FAILED");
+    fails(&Machine::without(&[], &[("cargo", "echo 'no network' >&2; exit 101")]), &["deny"], "stage deny FAILED");
 }

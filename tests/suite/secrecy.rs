@@ -3,6 +3,8 @@
 //!
 //! The account's data key is looked for by its own value: with each secret in hand the test opens every piece of the directory that
 //! opens, as somebody would who had the secret and the disk, and then looks for what came out. Planted: each of them in a file.
+//!
+//! Every seal has the nonce 0 and a key made with a salt: so no salt may come twice, of chunks or of wraps. Planted: a frame twice.
 
 use crate::support::api::Way::Form;
 use crate::support::api::newest;
@@ -11,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -69,14 +71,73 @@ fn unwrapped(kek: &[u8; 32], context: &[u8], wrapped: &[u8]) -> Option<Vec<u8>> 
     Some(opened.to_vec())
 }
 
-/// The data key, found in the records of the volumes with a token's secret. `TokenChanged` and its row hold the wrap as their last
-/// field: a length byte and 64 bytes.
-fn data_key(files: &[(String, Vec<u8>)], kek: &[u8; 32], context: &[u8]) -> Option<Vec<u8>> {
+/// What lies in the records of the volumes under the key of a session or token, each with its salt. Rows hold a wrap as a length byte
+/// and 64 bytes.
+fn wraps(
+    files: &[(String, Vec<u8>)],
+    kek: &[u8; 32],
+    context: &[u8],
+) -> impl Iterator<Item = ([u8; SALT_BYTES], Vec<u8>)> {
     let volumes = files.iter().filter(|(name, _)| name.contains("/volumes/"));
     volumes
         .flat_map(|(_, bytes)| bytes.windows(65))
         .filter(|window| window[0] == 64)
-        .find_map(|window| unwrapped(kek, context, &window[1..]))
+        .filter_map(|window| Some((*window[1..].first_chunk()?, unwrapped(kek, context, &window[1..])?)))
+}
+
+fn data_key(files: &[(String, Vec<u8>)], kek: &[u8; 32], context: &[u8]) -> Option<Vec<u8>> {
+    wraps(files, kek, context).next().map(|(_, key)| key)
+}
+
+/// `FORMAT.md`, "block" and "frame".
+const BLOCK_HEADER_BYTES: usize = 40;
+const FRAME_HEADER_BYTES: usize = 60;
+const FRAME_HASH_BYTES: usize = 16;
+const SALT_BYTES: usize = 16;
+const CHUNK: u8 = 1;
+
+fn word(bytes: &[u8], at: usize) -> Option<usize> {
+    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?) as usize)
+}
+
+/// The payloads of each volume's blocks, one behind the other.
+fn streams(files: &[(String, Vec<u8>)]) -> BTreeMap<usize, Vec<u8>> {
+    let mut payloads = BTreeMap::new();
+    for (_, bytes) in files.iter().filter(|(name, _)| name.contains("/volumes/") && name.ends_with("/db")) {
+        for at in memchr::memmem::find_iter(bytes, b"RBk1") {
+            let block = &bytes[at..];
+            let [volume, number, length] = [4, 8, 12].map(|at| word(block, at).unwrap_or(0));
+            let payload = block.get(BLOCK_HEADER_BYTES..BLOCK_HEADER_BYTES + length).expect("a block lies in its file");
+            payloads.insert((volume, number), payload);
+        }
+    }
+    let mut streams = BTreeMap::new();
+    for ((volume, _), payload) in payloads {
+        streams.entry(volume).or_insert_with(Vec::new).extend_from_slice(payload);
+    }
+    streams
+}
+
+/// The chunk frames of a stream.
+fn chunk_frames(mut stream: &[u8]) -> Vec<&[u8]> {
+    let mut frames = Vec::new();
+    while let Some(stored) = word(stream, 4) {
+        let (frame, rest) = stream.split_at(FRAME_HEADER_BYTES + stored + FRAME_HASH_BYTES);
+        frames.extend(Some(frame).filter(|frame| frame[0] == CHUNK));
+        stream = rest;
+    }
+    frames
+}
+
+/// The first stored bytes of every chunk frame.
+fn chunk_salts(streams: &BTreeMap<usize, Vec<u8>>) -> Vec<[u8; SALT_BYTES]> {
+    let frames = streams.values().flat_map(|stream| chunk_frames(stream));
+    frames.map(|frame| *frame[FRAME_HEADER_BYTES..].first_chunk().expect("a salt")).collect()
+}
+
+/// How many of them were there before.
+fn repeated(salts: &[[u8; SALT_BYTES]]) -> usize {
+    salts.len() - salts.iter().collect::<BTreeSet<_>>().len()
 }
 
 /// The secret inside a session or token as it is presented.
@@ -168,4 +229,31 @@ fn nothing_of_a_day_of_work_lies_in_the_data_directory_in_the_clear() {
         let planted = [("planted".to_owned(), [b"some bytes ", secret.as_slice(), b" and more"].concat())];
         assert!(found(&planted, &secrets).contains(&format!("{what} in planted")), "planted: {what}");
     }
+}
+
+#[test]
+fn no_key_and_nonce_ever_meet_twice() {
+    let mut house = House::start();
+    let Day { secrets, .. } = a_day_of_work(&mut house);
+    let mut files = Vec::new();
+    read_all(&house.data(), &mut files);
+    let mut streams = streams(&files);
+    let mut salts = chunk_salts(&streams);
+    let chunks = crate::dedup::checked(&house)["chunk_frames"].as_u64().expect("a count");
+    assert!(chunks > 4 && salts.len() as u64 == chunks, "{} of {chunks} chunks were found", salts.len());
+
+    let keys = secrets.iter().filter_map(|(what, key)| Some((what.strip_suffix(", its key")?, key)));
+    for (what, key) in keys {
+        let kind = what.split(' ').next().unwrap_or_default();
+        let kek = key.as_slice().try_into().expect("32 bytes");
+        let of_one: BTreeSet<_> = wraps(&files, kek, kind.as_bytes()).map(|(salt, _)| salt).collect();
+        assert_eq!(of_one.len(), 1, "one wrap was made for a {kind}");
+        salts.extend(of_one);
+    }
+    assert_eq!(salts.len() as u64, chunks + 4, "three sessions and a token");
+    assert_eq!(repeated(&salts), 0, "a salt comes twice");
+
+    let again = streams.values().flat_map(|stream| chunk_frames(stream)).next().expect("a chunk").to_vec();
+    streams.insert(usize::MAX, again);
+    assert_eq!(repeated(&chunk_salts(&streams)), 1, "planted: a frame twice");
 }

@@ -130,3 +130,22 @@ fn a_browsers_preflight_is_not_answered_with_permission() {
     assert!(answer.status >= 400, "{}", answer.status);
     assert_eq!(answer.header("Access-Control-Allow-Origin"), None);
 }
+
+/// A crash leaves a device with the session it had or with the new one: both changes are in the one record of the login.
+#[test]
+fn a_login_that_ends_a_session_is_one_record() {
+    let mut house = House::start();
+    let member = house.member("anna", "laptop");
+    let mut records = |between: &dyn Fn(&House)| {
+        between(&house);
+        house.stop();
+        let counted = crate::dedup::checked(&house)["records"].as_u64().expect("check --json counts records");
+        house.open();
+        counted
+    };
+    let before = records(&|_| {});
+    assert_eq!(records(&|_| {}), before, "a restart writes none");
+    let login = |house: &House| drop(house.login(Form, "laptop", "anna", &member.password).expect(200));
+    assert_eq!(records(&login), before + 2, "the login, and its entry in the audit log");
+    house.list_files(&member.session, None).refused(401, "no_session");
+}

@@ -268,3 +268,21 @@ fn browsers_are_no_devices() {
     world.services.end_sessions(&session, &WhichSessions::Current).expect("signs out");
     assert!(world.services.session(second.session_id.reveal()).is_err());
 }
+
+/// Who, when and until when: what a page of versions shows is the row of the removal's record.
+#[test]
+fn a_removal_says_who_asked_for_it_and_how_long_it_is_held() {
+    let world = World::new();
+    let file = FileId(world.put(b"/a", b"content"));
+    let removal = || {
+        let page = world.services.versions(&world.session, file, None, 10).expect("a page");
+        page.versions[0].removed.clone()
+    };
+    assert_eq!(removal(), None, "nobody has removed it yet");
+    let before = world.now().0;
+    world.services.remove_file(&world.session, file).expect("removed");
+    let row = removal().expect("it is removed");
+    assert_eq!(row.by, "laptop", "the device whose session asked");
+    assert!(before < row.at && row.at <= world.now().0, "{row:?}");
+    assert_eq!(row.hold_until - row.at, 7 * 24 * 60 * 60 * 1000, "{row:?}");
+}

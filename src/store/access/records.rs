@@ -335,3 +335,39 @@ impl AccessChanged {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::records::Record;
+
+    #[test]
+    fn the_record_of_a_login_takes_the_old_session_away_and_sets_the_new_one() {
+        let newest = Generation { hash: [1; 32], wrap: Vec::new() };
+        let (device, address, agent) = ("laptop".to_owned(), String::new(), String::new());
+        let row = SessionRow {
+            account: 1,
+            device,
+            number: 1,
+            opened: 5,
+            generation: 0,
+            newest,
+            salt: None,
+            used: None,
+            before: None,
+            last_used: None,
+            address,
+            agent,
+        };
+        let opened = SessionOpened { family: [2; 32], devices: 1, first_seen: 4, row, replaced: Some([3; 32]) };
+        let changes = Record::SessionOpened(opened).changes(7).expect("its rows");
+        let is_set = |key: Vec<u8>| {
+            let found: Vec<_> = changes.iter().filter(|change| change.key == key).collect();
+            assert_eq!(found.len(), 1, "one change of each row");
+            found[0].value.is_some()
+        };
+        assert!(!is_set(keys::session(&[3; 32])), "the old one goes");
+        assert!(is_set(keys::session(&[2; 32])) && is_set(keys::device(1, "laptop")) && is_set(keys::device_count(1)));
+        assert!(changes.len() == 4 && changes.iter().all(|change| change.seq == 7), "{changes:?}");
+    }
+}
