@@ -41,43 +41,46 @@ fn config(cases: u32, kept_in: &'static str) -> Config {
     Config { cases, failure_persistence, max_shrink_iters: 200, ..Config::default() }
 }
 
-#[test]
-fn any_sequence_of_changes_restarts_and_crashes_leaves_what_the_maps_say() {
+/// Plays the sequences that were kept, and new ones; a harness that lost those that once failed must not look well.
+fn play_all(strategy: &impl Strategy<Value = Vec<Step>>, kept_in: &'static str) {
     let cases = std::env::var("RBACKUP_MODEL_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(24);
-    let kept = std::fs::read_to_string(REGRESSIONS).expect("the file of kept sequences is there");
-    let kept = kept.lines().filter(|line| line.starts_with("cc ")).count() as u32;
     let played = std::cell::Cell::new(0);
-    let run = TestRunner::new(config(cases, REGRESSIONS)).run(&steps(), |steps| {
+    let run = TestRunner::new(config(cases, kept_in)).run(strategy, |steps| {
         played.set(played.get() + 1);
         play(&steps);
         Ok(())
     });
     run.unwrap_or_else(|failure| unreachable!("{failure}"));
-    assert_eq!(played.get(), cases + kept, "every kept sequence was played besides the new ones");
+    assert_eq!(played.get(), cases + kept(kept_in), "every kept sequence was played besides the new ones");
+}
+
+/// How many sequences a file has.
+fn kept(file: &str) -> u32 {
+    let kept = std::fs::read_to_string(file).expect("the file of kept sequences is there");
+    kept.lines().filter(|line| line.starts_with("cc ")).count() as u32
+}
+
+#[test]
+fn any_sequence_of_changes_restarts_and_crashes_leaves_what_the_maps_say() {
+    play_all(&steps(), REGRESSIONS);
 }
 
 /// The same with restic's objects among them.
 #[test]
 fn any_sequence_with_objects_leaves_what_the_maps_say() {
-    const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/model-objects.proptest-regressions");
-    let cases = std::env::var("RBACKUP_MODEL_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(24);
-    let run = TestRunner::new(config(cases, KEPT)).run(&steps_with_objects(), |steps| {
-        play(&steps);
-        Ok(())
-    });
-    run.unwrap_or_else(|failure| unreachable!("{failure}"));
+    play_all(
+        &steps_with_objects(),
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/model-objects.proptest-regressions"),
+    );
 }
 
 /// The same with sessions, tokens and passwords among them.
 #[test]
 fn any_sequence_of_sign_ins_leaves_what_the_list_says() {
-    const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/model-access.proptest-regressions");
-    let cases = std::env::var("RBACKUP_MODEL_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(24);
-    let run = TestRunner::new(config(cases, KEPT)).run(&steps_with_access(), |steps| {
-        play(&steps);
-        Ok(())
-    });
-    run.unwrap_or_else(|failure| unreachable!("{failure}"));
+    play_all(
+        &steps_with_access(),
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/model-access.proptest-regressions"),
+    );
 }
 
 /// Planted: a dead token that opens, one with other rights, one that was forgotten, an account that may not be used.
