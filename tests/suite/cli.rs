@@ -162,6 +162,9 @@ fn bare(house: &House, wrapper: &[&str], environment: &[(&str, &str)]) -> Comman
     command
 }
 
+/// What runs it, its environment, and where its data are.
+type Bare<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], String);
+
 /// The user's place where the system's is not ours to write, the system's where it is.
 #[test]
 fn alone_it_serves_the_directory_that_is_the_default() {
@@ -174,7 +177,7 @@ fn alone_it_serves_the_directory_that_is_the_default() {
     std::os::unix::fs::chown(&home, Some(65534), Some(65534)).expect("nobody's home");
     let home = home.to_str().expect("a plain path");
     let elsewhere = format!("{home}/elsewhere");
-    let rows: [(&[&str], &[(&str, &str)], String); 4] = [
+    let rows: [Bare; 4] = [
         (&NOBODY, &[("HOME", home)], format!("{home}/.local/share/rbackup")),
         (&NOBODY, &[("HOME", home), ("XDG_DATA_HOME", "")], format!("{home}/.local/share/rbackup")),
         (&NOBODY, &[("HOME", home), ("XDG_DATA_HOME", &elsewhere)], format!("{elsewhere}/rbackup")),

@@ -221,7 +221,7 @@ fn a_store_of_format_1_that_lost_a_volume_keeps_the_rest() {
         assert_eq!(ran.status.code(), Some(15), "{ran:?}");
         if let Ok(report) = serde_json::from_slice::<Value>(&ran.stdout) {
             let named = report["damaged"].as_array().expect("a list").iter();
-            assert_eq!(named.map(|one| one["version"].as_u64()).collect::<Vec<_>>(), [4, 5, 6, 8].map(Some));
+            assert_eq!(named.map(|one| one["file_version_id"].as_u64()).collect::<Vec<_>>(), [4, 5, 6, 8].map(Some));
         }
     }
 }

@@ -9,6 +9,7 @@ use std::process::Output;
 
 /// Debian's nobody and nogroup.
 const OWNER: u32 = 65534;
+const NOTHING: [PathBuf; 0] = [];
 
 /// Everything in `dir` and itself.
 fn all_below(dir: &Path) -> Vec<PathBuf> {
@@ -55,7 +56,7 @@ fn expect_success(words: &[&str], output: &Output) {
 #[test]
 fn what_roots_commands_make_belongs_to_the_directorys_owner() {
     let house = somebody_elses();
-    assert_eq!(strange(&house.data()), [PathBuf::new(); 0], "nothing was done yet");
+    assert_eq!(strange(&house.data()), NOTHING, "nothing was done yet");
     let exported = house.beside("all.rbackup").to_string_lossy().into_owned();
     let commands: [&[&str]; 10] = [
         &["check"],
@@ -71,7 +72,7 @@ fn what_roots_commands_make_belongs_to_the_directorys_owner() {
     ];
     for words in commands {
         expect_success(words, &house.run(words));
-        assert_eq!(strange(&house.data()), [PathBuf::new(); 0], "{words:?}");
+        assert_eq!(strange(&house.data()), NOTHING, "{words:?}");
     }
     assert_eq!(std::fs::metadata(&exported).expect("an export").uid(), 0, "what lies elsewhere is root's");
 
@@ -95,10 +96,10 @@ fn a_server_of_root_works_as_the_directorys_owner() {
     let member = house.member("bob", "phone");
     house.put(&member, "/c", &noise(3, 3_000_000));
     assert_eq!(house.files(&member).len(), 1);
-    assert_eq!(strange(&house.data()), [PathBuf::new(); 0], "while it serves");
+    assert_eq!(strange(&house.data()), NOTHING, "while it serves");
     assert!(house.run(&["account", "show", "bob"]).status.success(), "root may come in by its socket");
     house.stop();
-    assert_eq!(strange(&house.data()), [PathBuf::new(); 0], "after its end");
+    assert_eq!(strange(&house.data()), NOTHING, "after its end");
 }
 
 #[test]
