@@ -48,6 +48,8 @@ pub struct Layout {
     key: [u8; 32],
     blocks: BTreeMap<Name, Vec<Block>>,
     held: Vec<Held>,
+    /// For each volume, from which block on nothing in it says that it was acknowledged.
+    ends: BTreeMap<u32, u32>,
 }
 
 impl Hit {
@@ -69,6 +71,10 @@ pub struct Hit {
     pub unprovable: Option<End>,
     /// Versions of which a frame that the catalog names has lost bytes.
     pub versions: BTreeSet<u64>,
+    /// Versions of which a frame lies in a block that is gone or changed, whether its own bytes are hit or not.
+    pub touched: BTreeSet<u64>,
+    /// Blocks that are gone or changed, and that a later block of their volume had called acknowledged.
+    pub lost: BTreeSet<End>,
 }
 
 impl Layout {
@@ -85,7 +91,8 @@ impl Layout {
             Held { volume, pieces, versions }
         });
         let held = held.collect();
-        Layout { key, blocks, held }
+        let ends = ends(&shape.now, &blocks);
+        Layout { key, blocks, held, ends }
     }
 
     /// The blocks by name; a sound store has each once.
@@ -139,9 +146,14 @@ impl Layout {
         let more = there.iter().any(|name| !self.blocks.contains_key(name));
         let hit = |held: &&Held| held.pieces.iter().any(|piece| self.is_hit(held.volume, piece, &lost, shape, damaged));
         let versions = self.held.iter().filter(hit).flat_map(|held| held.versions.iter().copied()).collect();
+        let in_lost = |held: &&Held| held.pieces.iter().any(|(number, _)| is_lost(&lost, held.volume, *number));
+        let touched = self.held.iter().filter(in_lost).flat_map(|held| held.versions.iter().copied()).collect();
         let killed = !shape.now.has("clean");
         let unprovable = if killed { provable(damaged, &self.key, &shape.newest_volume()) } else { None };
-        Hit { blocks: more || !lost.is_empty(), format, unprovable, versions }
+        let acknowledged = |name: &&&Name| name.0 == name.1 && self.ends.get(&name.1).is_some_and(|end| name.2 < *end);
+        let lost_for_good =
+            lost.iter().filter(acknowledged).map(|name| End { volume: name.1, block: name.2 }).collect();
+        Hit { blocks: more || !lost.is_empty(), format, unprovable, versions, touched, lost: lost_for_good }
     }
 
     /// Whether bytes of a piece differ, in a block of which no other copy is left.
@@ -153,7 +165,7 @@ impl Layout {
         shape: &Shape,
         damaged: &Image,
     ) -> bool {
-        if !lost.iter().any(|name| (name.0, name.1, name.2) == (volume, volume, *number)) {
+        if !is_lost(lost, volume, *number) {
             return false;
         }
         let mut copies = self.on_disk(volume, *number, range);
@@ -164,12 +176,31 @@ impl Layout {
     }
 }
 
+/// Whether block `number` of `volume` is among the lost ones.
+fn is_lost(lost: &BTreeSet<&Name>, volume: u32, number: u32) -> bool {
+    lost.iter().any(|name| (name.0, name.1, name.2) == (volume, volume, number))
+}
+
 /// The last block of a volume.
 pub fn end_of(image: &Image, volume: &str) -> End {
     let last =
         blocks(image, &key(image), |path| path.starts_with(volume)).into_keys().map(|name| (name.0, name.2)).max();
     let (volume, block) = last.expect("a volume has blocks");
     End { volume, block }
+}
+
+/// Up to where the blocks of each volume call those before them acknowledged. The last commit of a volume is not among them, and
+/// neither is its footer.
+fn ends(image: &Image, blocks: &BTreeMap<Name, Vec<Block>>) -> BTreeMap<u32, u32> {
+    let mut ends = BTreeMap::new();
+    for (name, copies) in blocks.iter().filter(|(name, _)| name.0 == name.1) {
+        let bytes = copies.first().and_then(|block| image.file(&block.path)?.get(block.at..)).unwrap_or_default();
+        let acknowledged = word(bytes, ACKNOWLEDGED).unwrap_or(0);
+        let offset = acknowledged & ((1 << OFFSET_BITS) - 1);
+        let end: &mut u32 = ends.entry(name.1).or_default();
+        *end = (*end).max((acknowledged >> OFFSET_BITS) + u32::from(offset > 0));
+    }
+    ends
 }
 
 /// The first block of the newest volume that no whole block of it calls acknowledged: without a note of the last stop,

@@ -10,6 +10,7 @@ pub mod plan;
 
 pub mod layout;
 pub mod look;
+pub mod naming;
 pub mod panics;
 pub mod trial;
 

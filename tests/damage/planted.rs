@@ -39,6 +39,10 @@ fn a_wrong_oracle_is_noticed() {
         let case = Case { shape: &shape, layout: &layout, damaged: &shape.now, hit: &Hit::default(), login: true };
         judge(&case, &oracle, &place.path().join("trial"))
     };
+    let mut without = shape.now.clone();
+    without.remove("volumes/00000001");
+    let lost = layout.hit(&shape, &without).lost;
+    assert!(lost.len() > 3 && lost.iter().all(|end| end.volume == 1), "what is lost is noticed: {lost:?}");
     let sound = judged(&|_| {});
     assert!(sound.outcome == Outcome::Healed && sound.complaints.is_empty(), "nothing is wrong yet: {sound:?}");
 
@@ -98,6 +102,7 @@ fn damage_under_a_new_checksum_is_noticed() {
     insert(&scratch, &layout, volume, number, &block);
     let crafted = Image::read(&scratch);
     let hit = layout.hit(&shape, &crafted);
+    assert!(hit.touched.contains(&version), "a block of it is another one: {hit:?}");
     let case = Case { shape: &shape, layout: &layout, damaged: &crafted, hit: &hit, login: false };
     let verdict = judge(&case, &shape.oracle, &place.path().join("trial"));
     complaint(&verdict, &format!("version {version} "));

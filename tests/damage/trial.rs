@@ -4,6 +4,7 @@
 use super::image::Image;
 use super::layout::{Hit, Layout};
 use super::look::{Fate, Look, fate};
+use super::naming;
 use super::oracle::{End, Oracle, Truth};
 use super::panics;
 use super::plan::Trial;
@@ -208,7 +209,7 @@ impl Hearing<'_> {
     fn first_day(&mut self, services: Services, login: bool) {
         let look = self.look(&services, login);
         self.compare(&look);
-        self.check_names_what_is_hit(&look);
+        self.complaints.extend(naming::complaints(&look, self.hit, &self.without));
         self.write(&services, &look);
         if let Err(error) = services.close() {
             let error = chain(&error);
@@ -314,27 +315,6 @@ impl Hearing<'_> {
         } else {
             self.back.insert(id)
         };
-    }
-
-    fn check_names_what_is_hit(&mut self, look: &Look) {
-        match &look.check {
-            Some(Ok(checked)) => {
-                let hit = self
-                    .hit
-                    .versions
-                    .iter()
-                    .filter(|id| look.listed.contains(id) && look.fates.get(id) != Some(&Fate::Right));
-                let missed: Vec<&u64> = hit.filter(|id| !checked.versions.contains(id)).collect();
-                if !missed.is_empty() {
-                    self.complain(format!(
-                        "bytes of versions {missed:?} are hit, and `check` names {:?}",
-                        checked.versions
-                    ));
-                }
-            }
-            Some(Err(error)) => self.complain(format!("`check` does not finish: {error}")),
-            None => {}
-        }
     }
 
     /// Sends something new: it is refused, or it is there from now on under an id of its own.
