@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 
 use super::records::Record;
 
+/// Kinds with their schemas.
+type Kinds = BTreeSet<(u8, u8)>;
+
 /// Kinds that are given to later work.
 const GIVEN: [u8; 3] = [16, 17, 21];
 
@@ -15,8 +18,8 @@ fn rows(format: &str) -> Vec<(&str, &str)> {
     section.lines().filter_map(cells).filter(|(kind, _)| kind.starts_with(|it: char| it.is_ascii_digit())).collect()
 }
 
-/// Kinds with their schemas: `3` is `(3, 1)`, `2, schema 2` is `(2, 2)`, `16, 17` are two.
-fn kinds(cell: &str) -> BTreeSet<(u8, u8)> {
+/// What a cell says: `3` is `(3, 1)`, `2, schema 2` is `(2, 2)`, `16, 17` are two.
+fn kinds(cell: &str) -> Kinds {
     let number = |text: &str| text.trim().parse().expect("a number");
     match cell.split_once(", schema ") {
         Some((kind, schema)) => [(number(kind), number(schema))].into(),
@@ -25,7 +28,7 @@ fn kinds(cell: &str) -> BTreeSet<(u8, u8)> {
 }
 
 /// What the table says: kinds that there are, and kinds that are given away.
-fn drawn(format: &str) -> (BTreeSet<(u8, u8)>, BTreeSet<(u8, u8)>) {
+fn drawn(format: &str) -> (Kinds, Kinds) {
     let (given, drawn): (Vec<_>, Vec<_>) =
         rows(format).into_iter().partition(|(_, what)| what.starts_with("given to "));
     let all = |rows: Vec<(&str, &str)>| rows.into_iter().flat_map(|(kind, _)| kinds(kind)).collect();
@@ -33,14 +36,14 @@ fn drawn(format: &str) -> (BTreeSet<(u8, u8)>, BTreeSet<(u8, u8)>) {
 }
 
 /// What `Record::encode` writes, by its own words.
-fn written(source: &str) -> BTreeSet<(u8, u8)> {
+fn written(source: &str) -> Kinds {
     let calls = source.lines().filter_map(|line| line.trim().strip_prefix("Self::")?.split_once("(it) => pack"));
     let kind = |call: &str| call.split(['(', ',']).nth(1).and_then(|kind| kind.trim().parse().ok()).expect("a kind");
     calls.map(|(_, call)| (kind(call), if call.contains("SCHEMA_OF_SESSIONS") { 2 } else { 1 })).collect()
 }
 
 /// What `Record::parse` knows, and what it takes for a newer program's. Nothing that is known is read from no bytes at all.
-fn read() -> (BTreeSet<(u8, u8)>, BTreeSet<(u8, u8)>) {
+fn read() -> (Kinds, Kinds) {
     let (mut known, mut newer) = (BTreeSet::new(), BTreeSet::new());
     for (kind, schema) in (0..=u8::MAX).flat_map(|kind| (1..4).map(move |schema| (kind, schema))) {
         let refused = Record::parse(&[kind, schema]).err().map(|error| error.to_string()).unwrap_or_default();
@@ -66,7 +69,7 @@ fn every_kind_of_record_is_drawn_in_the_format() {
 
 #[test]
 fn kinds_that_are_given_to_later_work_are_refused_as_newer() {
-    let given: BTreeSet<(u8, u8)> = GIVEN.map(|kind| (kind, 1)).into();
+    let given: Kinds = GIVEN.map(|kind| (kind, 1)).into();
     assert_eq!((drawn(FORMAT).1, read().1), (given.clone(), given));
 }
 
