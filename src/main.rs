@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     unsafe {
         libmimalloc_sys::mi_option_set(PURGE_DELAY.0, PURGE_DELAY.1);
     }
+    rbackup::app::keep_rights();
     // What is made here is for the owner's eyes only.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     match cli::run(std::env::args_os().collect()) {

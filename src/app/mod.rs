@@ -22,6 +22,7 @@ use crate::wire::errand::{Errand, Said};
 use self::owner::AsOwner;
 
 pub use self::logging::{log_to_stderr, log_to_stderr_up_to};
+pub use self::owner::keep_rights;
 pub use self::restic::{Address, Restic, SignIn, serve_restic};
 pub use self::reuse::Reuse;
 pub use self::serving::{hold, serve};
@@ -151,7 +152,7 @@ fn cause_of(error: &store::Error) -> Cause {
 /// Re-reads everything in the data directory, also where nothing can be written.
 pub fn check(config: &Config) -> Result<Report, Error> {
     require_store(config)?;
-    let _owner = enter(config)?;
+    let _owner = AsOwner::of(&config.data);
     let services = services_of(config, open_store(config, Store::open_to_read)?);
     let report = services.check()?;
     services.close()?;
@@ -172,7 +173,7 @@ pub struct Salvaged {
 /// Re-reads everything, mends what can be mended, and re-reads everything once more.
 pub fn salvage(config: &Config) -> Result<Salvaged, Error> {
     require_store(config)?;
-    let _owner = enter(config)?;
+    let _owner = AsOwner::of(&config.data);
     let format = store::mend_format(&config.data, options(config)).map_err(|source| refused(config, source))?;
     let services = open(config)?;
     let forgotten = services.salvage(&services.check()?)?;
@@ -197,7 +198,7 @@ pub struct Rebuilt {
 /// Makes the catalog anew from the volumes; or goes on without the volumes `lost`, which are all that are missing.
 pub fn rebuild(config: &Config, lost: &[u32]) -> Result<Rebuilt, Error> {
     require_store(config)?;
-    let _owner = enter(config)?;
+    let _owner = AsOwner::of(&config.data);
     let (dir, options) = (&config.data, options(config));
     let rebuilt = match lost {
         [] => Store::rebuild(dir, options).map(|store| (store, None)),
@@ -215,7 +216,7 @@ pub fn rebuild(config: &Config, lost: &[u32]) -> Result<Rebuilt, Error> {
 /// Writes everything in the data directory to `out`; what damage made unreadable is told to `left_out`.
 pub fn export(config: &Config, out: &mut dyn Write, left_out: &mut dyn FnMut(&str)) -> Result<Counts, Error> {
     require_store(config)?;
-    let _owner = enter(config)?;
+    let _owner = AsOwner::of(&config.data);
     let store = open_store(config, Store::open_to_read)?;
     let exported = store.export(out, left_out).map_err(Error::Export);
     if let Err(error) = store.close() {
@@ -237,25 +238,18 @@ pub fn import(config: &Config, input: &mut dyn Read) -> Result<Imported, Error> 
 /// Does an errand on a store that is there, and closes it in good order whatever came of that.
 pub fn run_errand(config: &Config, errand: Errand, say: &mut dyn FnMut(Said)) -> Result<(), Error> {
     require_store(config)?;
-    let _owner = enter(config)?;
+    let _owner = AsOwner::of(&config.data);
     let services = open(config)?;
     server::run_errand(&services, errand, say);
     Ok(services.close()?)
 }
 
-/// Root works as the owner of the data directory from here on, until what this gives is dropped.
-fn enter(config: &Config) -> Result<AsOwner, Error> {
-    AsOwner::of(&config.data, || {
-        let known = expected(config)?;
-        known.remember(&config.data);
-        Ok(())
-    })
-}
-
 /// Opens the data directory for a process that serves it until its end.
 fn open_to_serve(config: &Config) -> Result<Services, Error> {
-    enter(config)?.for_good();
-    open(config)
+    let owner = AsOwner::of(&config.data);
+    let services = open(config)?;
+    owner.for_good();
+    Ok(services)
 }
 
 /// Opens the data directory, unless it is not what it was the last time.
@@ -265,22 +259,13 @@ fn open(config: &Config) -> Result<Services, Error> {
 
 /// Opens the data directory in the way `how`, unless it is not what it was the last time.
 fn open_store(config: &Config, how: fn(&Path, Options) -> Result<Store, store::Error>) -> Result<Store, Error> {
-    // What root remembers nobody else can read, and `enter` has looked at it.
-    let known = if owner::is_acting() { None } else { Some(expected(config)?) };
-    let store = how(&config.data, options(config)).map_err(|source| refused(config, source))?;
-    if let Some(known) = known {
-        known.remember(&config.data);
-    }
-    Ok(store)
-}
-
-/// What is remembered of data directories, which does not speak against this one.
-fn expected(config: &Config) -> Result<Known, Error> {
     let known = Known::at(config.known.clone());
     if !config.new_store {
         known.require(&config.data, config.data_named).map_err(|source| refused(config, source))?;
     }
-    Ok(known)
+    let store = how(&config.data, options(config)).map_err(|source| refused(config, source))?;
+    known.remember(&config.data);
+    Ok(store)
 }
 
 fn options(config: &Config) -> Options {

@@ -200,9 +200,11 @@ fn a_store_of_format_1_that_lost_a_volume_keeps_the_rest() {
     let listed: Value =
         serde_json::from_str(&std::fs::read_to_string(stored.join("anna.json")).expect("the list")).expect("JSON");
     let mut house = copy_of(&stored);
-    for words in [&["check", "--json"][..], &["rebuild"], &["check", "--json"]] {
+    let rounds =
+        [("laptop 2", &["check", "--json"][..]), ("laptop 3", &["rebuild"]), ("laptop 4", &["check", "--json"])];
+    for (device, words) in rounds {
         house.open();
-        let anna = signed_in(&house, "a device of today", ANNA);
+        let anna = signed_in(&house, device, ANNA);
         assert_eq!(Value::Array(house.files(&anna)), listed);
         for version in [1, 2, 3, 7, 10, 11, 12] {
             assert_eq!(house.get(&anna, version).len(), 30_000);
