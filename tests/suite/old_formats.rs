@@ -200,9 +200,10 @@ fn a_store_of_format_1_that_lost_a_volume_keeps_the_rest() {
     let listed: Value =
         serde_json::from_str(&std::fs::read_to_string(stored.join("anna.json")).expect("the list")).expect("JSON");
     let mut house = copy_of(&stored);
-    let rounds =
-        [("laptop 2", &["check", "--json"][..]), ("laptop 3", &["rebuild"]), ("laptop 4", &["check", "--json"])];
-    for (device, words) in rounds {
+    // A rebuild reads the footers, which the flipped byte did not hit.
+    let rounds: [(&str, &[&str], i32); 3] =
+        [("laptop 2", &["check", "--json"], 15), ("laptop 3", &["rebuild"], 0), ("laptop 4", &["check", "--json"], 15)];
+    for (device, words, code) in rounds {
         house.open();
         let anna = signed_in(&house, device, ANNA);
         assert_eq!(Value::Array(house.files(&anna)), listed);
@@ -220,7 +221,7 @@ fn a_store_of_format_1_that_lost_a_volume_keeps_the_rest() {
         assert_eq!(get("old/config").status, 404);
         house.stop();
         let ran = house.run(words);
-        assert_eq!(ran.status.code(), Some(15), "{ran:?}");
+        assert_eq!(ran.status.code(), Some(code), "{ran:?}");
         if let Ok(report) = serde_json::from_slice::<Value>(&ran.stdout) {
             let named = report["damaged"].as_array().expect("a list").iter();
             assert_eq!(named.map(|one| one["file_version_id"].as_u64()).collect::<Vec<_>>(), [4, 5, 6, 8].map(Some));
